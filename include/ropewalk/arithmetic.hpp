@@ -16,8 +16,7 @@ inline constexpr double kTwoPi = 6.283185307179586;                    // neares
 inline constexpr double kTwoPiLow = 2.4492935982947064e-16;            // 2 pi = kTwoPi + kTwoPiLow
 inline constexpr std::int64_t kMaximumLength = std::int64_t{1} << 53;  // exact as double
 
-/// False for NaN and infinities. Looks at the bits, because -ffast-math folds std::isfinite to
-/// true.
+/// False for NaN and infinities. Looks at the bits: -ffast-math folds std::isfinite to true.
 inline bool is_finite(double value) noexcept {
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof bits);
@@ -76,8 +75,7 @@ inline DoubleDouble logarithm(double value) noexcept {
   const DoubleDouble z = divide({mantissa - 1.0, 0.0}, sum_of(mantissa, 1.0));
   const double square = z.high * z.high;  // at most 0.0295, so 12 terms reach 2^-61
   double tail = 0.0;
-  for (int odd = 25; odd >= 3; odd -= 2)
-    tail = (tail + 1.0 / odd) * square;
+  for (int odd = 25; odd >= 3; odd -= 2) tail = (tail + 1.0 / odd) * square;
   const DoubleDouble log_mantissa = sum_of(2.0 * z.high, 2.0 * (z.low + z.high * tail));
   constexpr DoubleDouble ln2{0.6931471805599453, 2.3190468138462996e-17};
   return add(multiply({static_cast<double>(exponent), 0.0}, ln2), log_mantissa);
@@ -111,39 +109,31 @@ inline double power_ratio(double base, std::int64_t numerator, std::int64_t deno
 // The checks every formula shares. They return the fault so that validate() can pass it on.
 
 inline Fault check_finite(const char* field, double value) noexcept {
-  if (!is_finite(value))
-    return {Errc::not_finite, field, value};
+  if (!is_finite(value)) return {Errc::not_finite, field, value};
   return {};
 }
 
 inline Fault check_positive(const char* field, double value) noexcept {
-  if (!is_finite(value))
-    return {Errc::not_finite, field, value};
-  if (!(value > 0.0))
-    return {Errc::not_positive, field, value};
+  if (!is_finite(value)) return {Errc::not_finite, field, value};
+  if (!(value > 0.0)) return {Errc::not_positive, field, value};
   return {};
 }
 
 inline Fault check_at_least(const char* field, double value, double minimum) noexcept {
-  if (!is_finite(value))
-    return {Errc::not_finite, field, value};
-  if (!(value >= minimum))
-    return {Errc::below_minimum, field, value};
+  if (!is_finite(value)) return {Errc::not_finite, field, value};
+  if (!(value >= minimum)) return {Errc::below_minimum, field, value};
   return {};
 }
 
 inline Fault check_length(const char* field, std::int64_t value, std::int64_t minimum) noexcept {
-  if (value < minimum)
-    return {Errc::below_minimum, field, static_cast<double>(value)};
-  if (value > kMaximumLength)
-    return {Errc::above_maximum, field, static_cast<double>(value)};
+  if (value < minimum) return {Errc::below_minimum, field, static_cast<double>(value)};
+  if (value > kMaximumLength) return {Errc::above_maximum, field, static_cast<double>(value)};
   return {};
 }
 
 /// The result itself, or a refusal when the formula overflowed or lost its meaning.
 inline double finite_result(const char* where, const char* field, double argument, double result) {
-  if (!is_finite(result))
-    refuse(where, {Errc::result_not_finite, field, argument});
+  if (!is_finite(result)) refuse(where, {Errc::result_not_finite, field, argument});
   return result;
 }
 

@@ -67,16 +67,14 @@ namespace detail {
 [[noreturn]] inline void refuse(const char* where, const Fault& fault) {
   char text[256];
   char entry[16] = "";
-  if (fault.index >= 0)
-    std::snprintf(entry, sizeof entry, "[%d]", fault.index);
+  if (fault.index >= 0) std::snprintf(entry, sizeof entry, "[%d]", fault.index);
   std::snprintf(text, sizeof text, "%s: %s%s = %.17g %s", where, fault.field, entry, fault.value,
                 message(fault.code));
   ROPEWALK_THROW(std::invalid_argument(text));
 }
 
 inline void require(const char* where, const Fault& fault) {
-  if (fault.code != Errc::ok)
-    refuse(where, fault);
+  if (fault.code != Errc::ok) refuse(where, fault);
 }
 
 }  // namespace detail

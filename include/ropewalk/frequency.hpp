@@ -31,8 +31,7 @@ inline double inverse_frequency(const RopeConfig& config, int pair) noexcept {
 ///   Max error    1 ULP
 inline double wavelength(double inv_freq) noexcept {
   ROPEWALK_ASSERT(detail::is_finite(inv_freq) && inv_freq >= 0.0, "wavelength: inv_freq >= 0");
-  if (inv_freq == 0.0)
-    return std::numeric_limits<double>::infinity();
+  if (inv_freq == 0.0) return std::numeric_limits<double>::infinity();
   return detail::kTwoPi / inv_freq;
 }
 
@@ -45,6 +44,17 @@ inline double rotations(double inv_freq, std::int64_t length) noexcept {
   ROPEWALK_ASSERT(length >= 0 && length <= detail::kMaximumLength, "rotations: length >= 0");
   return static_cast<double>(length) * inv_freq / detail::kTwoPi;
 }
+
+namespace detail {
+
+/// pair_index_of_wavelength as a sum of two doubles, unchecked.
+inline DoubleDouble pair_index(const RopeConfig& config, double wavelength) noexcept {
+  const auto turns = subtract(logarithm(wavelength), kLogTwoPi);
+  const auto ratio = divide(turns, logarithm(config.theta));
+  return multiply(ratio, {static_cast<double>(config.pairs()), 0.0});
+}
+
+}  // namespace detail
 
 /// The real-valued index of the pair whose wavelength is the one given:
 /// (rotary_dim / 2) ln(wavelength / 2 pi) / ln(theta). Below 0 when even pair 0 turns more slowly,
@@ -59,9 +69,7 @@ inline double rotations(double inv_freq, std::int64_t length) noexcept {
 inline double pair_index_of_wavelength(const RopeConfig& config, double wavelength) {
   detail::require("pair_index_of_wavelength", config.validate());
   detail::require("pair_index_of_wavelength", detail::check_positive("wavelength", wavelength));
-  const auto turns = detail::subtract(detail::logarithm(wavelength), detail::kLogTwoPi);
-  const auto ratio = detail::divide(turns, detail::logarithm(config.theta));
-  return detail::multiply(ratio, {static_cast<double>(config.pairs()), 0.0}).high;
+  return detail::pair_index(config, wavelength).high;
 }
 
 }  // namespace v0

@@ -29,20 +29,13 @@ struct RopeConfig {
   Fault validate() const noexcept {
     constexpr int maximum_dim = 65536;
     const double dims[2] = {static_cast<double>(head_dim), static_cast<double>(rotary_dim)};
-    if (head_dim < 1)
-      return {Errc::below_minimum, "head_dim", dims[0]};
-    if (head_dim > maximum_dim)
-      return {Errc::above_maximum, "head_dim", dims[0]};
-    if (rotary_dim < 2)
-      return {Errc::below_minimum, "rotary_dim", dims[1]};
-    if (rotary_dim > head_dim)
-      return {Errc::above_maximum, "rotary_dim", dims[1]};
-    if (rotary_dim % 2 != 0)
-      return {Errc::odd, "rotary_dim", dims[1]};
-    if (!detail::is_finite(theta))
-      return {Errc::not_finite, "theta", theta};
-    if (!(theta > 1.0))
-      return {Errc::below_minimum, "theta", theta};
+    if (head_dim < 1) return {Errc::below_minimum, "head_dim", dims[0]};
+    if (head_dim > maximum_dim) return {Errc::above_maximum, "head_dim", dims[0]};
+    if (rotary_dim < 2) return {Errc::below_minimum, "rotary_dim", dims[1]};
+    if (rotary_dim > head_dim) return {Errc::above_maximum, "rotary_dim", dims[1]};
+    if (rotary_dim % 2 != 0) return {Errc::odd, "rotary_dim", dims[1]};
+    if (!detail::is_finite(theta)) return {Errc::not_finite, "theta", theta};
+    if (!(theta > 1.0)) return {Errc::below_minimum, "theta", theta};
     return detail::check_length("original_length", original_length, 0);
   }
 };
@@ -51,10 +44,8 @@ namespace detail {
 
 /// The fault of a law that needs the trained length: longer than 2 pi, so that one pair can turn.
 inline Fault check_original_length(const RopeConfig& config, std::int64_t minimum) noexcept {
-  if (const Fault fault = config.validate(); fault.code != Errc::ok)
-    return fault;
-  if (config.original_length == 0)
-    return {Errc::unknown, "original_length", 0.0};
+  if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
+  if (config.original_length == 0) return {Errc::unknown, "original_length", 0.0};
   return check_length("original_length", config.original_length, minimum);
 }
 

@@ -39,8 +39,8 @@ Spectrum spectrum_of(const RopeConfig& config, const Method& method) {
 
 }  // namespace detail
 
-/// Frequencies of a model under a scaling method: one of the library's, the caller's own struct, or a
-/// Scaling that came from a file.
+/// Frequencies of a model under a scaling method: one of the library's, the caller's own struct, or
+/// a Scaling that came from a file.
 ///   config       sound; original_length known where the method needs it
 ///   Returns      one frequency per pair, pair 0 first
 ///   Max error    that of the method's inv_freq

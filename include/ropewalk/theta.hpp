@@ -28,8 +28,7 @@ inline DoubleDouble log_of_ratio(std::int64_t to, std::int64_t from) noexcept {
 
 /// NTK exponents divide by rotary_dim - 2.
 inline Fault check_ntk(const RopeConfig& config) noexcept {
-  if (const Fault fault = config.validate(); fault.code != Errc::ok)
-    return fault;
+  if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
   if (config.rotary_dim < 4) {
     return {Errc::below_minimum, "rotary_dim", static_cast<double>(config.rotary_dim)};
   }
@@ -38,8 +37,7 @@ inline Fault check_ntk(const RopeConfig& config) noexcept {
 
 /// Laws from a trained length to a longer one; both hold one full turn of pair 0 (7 > 2 pi).
 inline Fault check_extension(const RopeConfig& config, std::int64_t length) noexcept {
-  if (const Fault fault = check_original_length(config, 7); fault.code != Errc::ok)
-    return fault;
+  if (const Fault fault = check_original_length(config, 7); fault.code != Errc::ok) return fault;
   return check_length("length", length, config.original_length);
 }
 
@@ -53,8 +51,7 @@ inline int critical_pair(const RopeConfig& config) {
   detail::require("critical_pair", detail::check_original_length(config, 1));
   const double length = static_cast<double>(config.original_length);
   const double index = std::ceil(pair_index_of_wavelength(config, length));
-  if (!(index > 0.0))
-    return 0;
+  if (!(index > 0.0)) return 0;
   return index < static_cast<double>(config.pairs()) ? static_cast<int>(index) : config.pairs();
 }
 
@@ -66,9 +63,7 @@ inline int critical_pair(const RopeConfig& config) {
 /// pairs from 1 inside the ceiling; pair 35 has seen 99.7 % of a turn, not all of it.
 ///   config       original_length known
 ///   Source       Liu et al. 2023, arXiv 2310.05209; Llama-3's 35 pairs also in arXiv 2502.20082
-inline int critical_dimension(const RopeConfig& config) {
-  return 2 * critical_pair(config);
-}
+inline int critical_dimension(const RopeConfig& config) { return 2 * critical_pair(config); }
 
 /// The base that slows the slowest pair by exactly `factor` and leaves pair 0:
 /// theta * factor^(d / (d - 2)).
@@ -96,8 +91,7 @@ inline double dynamic_ntk_theta(const RopeConfig& config, double factor, std::in
   detail::require("dynamic_ntk_theta", detail::check_original_length(config, 1));
   detail::require("dynamic_ntk_theta", detail::check_at_least("factor", factor, 1.0));
   detail::require("dynamic_ntk_theta", detail::check_length("length", length, 0));
-  if (length <= config.original_length)
-    return config.theta;
+  if (length <= config.original_length) return config.theta;
   // The bracket written as 1 + factor * excess: nothing cancels just above the trained length.
   const double excess = static_cast<double>(length - config.original_length) /
                         static_cast<double>(config.original_length);
@@ -138,9 +132,8 @@ inline double theta_for_length(const RopeConfig& config, std::int64_t length) {
       detail::multiply(power, detail::log_of_ratio(length, config.original_length)));
 }
 
-/// The smallest larger base with which no pair turns further within `length` than it did in
-/// training: theta * factor^(d / (2 critical_pair)). Equals theta where every pair made a full
-/// turn.
+/// The smallest larger base with which no pair turns further within `length` than in training:
+/// theta * factor^(d / (2 critical_pair)). Equals theta where every pair made a full turn.
 ///   config       original_length >= 7 and at least one complete pair
 ///   length       target length in tokens, >= original_length
 ///   Max error    2 ULP
@@ -152,8 +145,7 @@ inline double strict_theta_for_length(const RopeConfig& config, std::int64_t len
     detail::refuse("strict_theta_for_length", {Errc::no_solution, "original_length",
                                                static_cast<double>(config.original_length)});
   }
-  if (complete == config.pairs())
-    return config.theta;
+  if (complete == config.pairs()) return config.theta;
   const auto power = detail::divide({static_cast<double>(config.pairs()), 0.0},
                                     {static_cast<double>(complete), 0.0});
   return detail::raised(
@@ -173,9 +165,10 @@ inline double extrapolation_limit(const RopeConfig& config, double theta) {
   RopeConfig extended = config;
   extended.theta = theta;
   detail::require("extrapolation_limit", extended.validate());
-  if (theta <= config.theta)
-    return static_cast<double>(config.original_length);
-  return detail::kTwoPi * detail::power_ratio(theta, critical_dimension(config), config.rotary_dim);
+  if (theta <= config.theta) return static_cast<double>(config.original_length);
+  return detail::finite_result(
+      "extrapolation_limit", "theta", theta,
+      detail::kTwoPi * detail::power_ratio(theta, critical_dimension(config), config.rotary_dim));
 }
 
 /// Below these bases every pair covers a quarter, a half and a whole turn within the tuned length,
@@ -216,7 +209,8 @@ inline double exllama_alpha(const RopeConfig& config, double theta) {
   detail::require("exllama_alpha", detail::check_ntk(config));
   detail::require("exllama_alpha", detail::check_at_least("theta", theta, 1.0));
   const int dim = config.rotary_dim;
-  return detail::power_ratio(theta / config.theta, dim - 2, dim);
+  return detail::finite_result("exllama_alpha", "theta", theta,
+                               detail::power_ratio(theta / config.theta, dim - 2, dim));
 }
 
 /// tabbyAPI's alpha for rope_alpha "auto": a fitted parabola in factor, 1 up to factor 1. Just
@@ -226,9 +220,9 @@ inline double exllama_alpha(const RopeConfig& config, double theta) {
 ///   Source       theroyallab/tabbyAPI, common/utils.py
 inline double tabbyapi_alpha(double factor) {
   detail::require("tabbyapi_alpha", detail::check_positive("factor", factor));
-  if (factor <= 1.0)
-    return 1.0;
-  return -0.13436 + 0.80541 * factor + 0.28833 * factor * factor;
+  if (factor <= 1.0) return 1.0;
+  return detail::finite_result("tabbyapi_alpha", "factor", factor,
+                               -0.13436 + 0.80541 * factor + 0.28833 * factor * factor);
 }
 
 /// The base text-generation-webui derived from its alpha: 10000 * alpha^(64 / 63), whatever the
@@ -267,8 +261,7 @@ inline std::optional<double> koboldcpp_theta(const RopeConfig& config, std::int6
   detail::require("koboldcpp_theta", detail::check_original_length(config, 7));
   detail::require("koboldcpp_theta", detail::check_length("length", length, 1));
   const bool known_base = config.theta == 10000.0 || config.theta == 500000.0;
-  if (!known_base || length <= config.original_length || length <= 2048)
-    return std::nullopt;
+  if (!known_base || length <= config.original_length || length <= 2048) return std::nullopt;
   const bool solar = model == KoboldCppModel::solar;
   const double written_two_pi = 6.28318;
   const double lengthening = solar ? 8.0 : 1.0;
@@ -281,10 +274,12 @@ inline std::optional<double> koboldcpp_theta(const RopeConfig& config, std::int6
   double theta = detail::raised("koboldcpp_theta", config,
                                 detail::multiply(power, detail::subtract(target, trained)));
   if (solar) {
-    constexpr double ln10 = 2.302585092994046;
-    const double x = target.high / ln10;
-    const double y = trained.high / ln10;
-    theta *= 1.0 + (x - y) / (x * y - (x + y));
+    constexpr detail::DoubleDouble ln10{2.302585092994046, -2.1707562233822494e-16};
+    const auto x = detail::divide(target, ln10);
+    const auto y = detail::divide(trained, ln10);
+    const auto correction = detail::divide(
+        detail::subtract(x, y), detail::subtract(detail::multiply(x, y), detail::add(x, y)));
+    theta *= detail::add({1.0, 0.0}, correction).high;
   }
   return detail::finite_result("koboldcpp_theta", "length", static_cast<double>(length), theta);
 }

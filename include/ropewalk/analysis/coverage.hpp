@@ -20,8 +20,7 @@ inline std::vector<double> rotations(const Spectrum& spectrum, std::int64_t leng
   detail::require("rotations", detail::check_length("length", length, 1));
   std::vector<double> turns;
   turns.reserve(spectrum.inv_freq.size());
-  for (const double inv_freq : spectrum.inv_freq)
-    turns.push_back(rotations(inv_freq, length));
+  for (const double inv_freq : spectrum.inv_freq) turns.push_back(rotations(inv_freq, length));
   return turns;
 }
 
@@ -42,9 +41,8 @@ struct Coverage {
 ///   trained, extended    the same number of pairs, finite, >= 0
 ///   trained_length, target_length   tokens, >= 1
 ///   kappa        turns from which a pair counts as complete, finite, > 0; 1 is Liu et al.'s
-///   Source       Liu et al. 2023, arXiv 2310.05209 (kappa 1). kappa 3 reproduces the critical
-///   pairs
-///                LongRoPE2 found by search (30 for Llama-3-8B, 25 for Phi-3-mini): two data points
+///   Source       Liu et al. 2023, arXiv 2310.05209 (kappa 1). kappa 3 gives the critical pairs
+///                LongRoPE2 found by search: 30 for Llama-3-8B, 25 for Phi-3-mini, two data points
 ///   Throws       std::invalid_argument naming what is unsound
 inline Coverage coverage(const Spectrum& trained, std::int64_t trained_length,
                          const Spectrum& extended, std::int64_t target_length, double kappa = 1.0) {
@@ -52,8 +50,7 @@ inline Coverage coverage(const Spectrum& trained, std::int64_t trained_length,
   detail::require(where, detail::check_positive("kappa", kappa));
   detail::require(where, detail::check_length("trained_length", trained_length, 1));
   detail::require(where, detail::check_length("target_length", target_length, 1));
-  if (trained.inv_freq.empty())
-    detail::refuse(where, {Errc::wrong_length, "trained", 0.0});
+  if (trained.inv_freq.empty()) detail::refuse(where, {Errc::wrong_length, "trained", 0.0});
   if (trained.inv_freq.size() != extended.inv_freq.size()) {
     detail::refuse(where, {Errc::wrong_length, "extended", static_cast<double>(extended.pairs())});
   }
@@ -65,13 +62,11 @@ inline Coverage coverage(const Spectrum& trained, std::int64_t trained_length,
   for (const double before : trained.inv_freq) {
     const double after = extended.inv_freq[static_cast<std::size_t>(pair)];
     Fault fault = detail::check_at_least("trained.inv_freq", before, 0.0);
-    if (fault.code == Errc::ok)
-      fault = detail::check_at_least("extended.inv_freq", after, 0.0);
+    if (fault.code == Errc::ok) fault = detail::check_at_least("extended.inv_freq", after, 0.0);
     fault.index = pair++;
     detail::require(where, fault);
     const double seen = rotations(before, trained_length);
-    if (before == 0.0 && after == 0.0)
-      ++result.still_pairs;
+    if (before == 0.0 && after == 0.0) ++result.still_pairs;
     if (seen >= kappa) {
       ++result.complete_pairs;
     } else if (before > 0.0) {
@@ -82,18 +77,20 @@ inline Coverage coverage(const Spectrum& trained, std::int64_t trained_length,
     const double trained_arc = before * static_cast<double>(trained_length);
     const double target_arc = after * static_cast<double>(target_length);
     constexpr double kRounding = 16.0 * 2.220446049250313e-16;
-    if (seen < kappa && target_arc > trained_arc * (1.0 + kRounding))
-      ++result.over_range_pairs;
+    if (seen < kappa && target_arc > trained_arc * (1.0 + kRounding)) ++result.over_range_pairs;
     if (seen >= kFastTurns && after > 0.0) {
-      log_ratios += std::log(after / before);
+      log_ratios += std::log(after) - std::log(before);  // the quotient may overflow
       ++result.fast_pairs;
     }
-    if (after > 0.0 && wavelength(after) > result.longest_wavelength) {
-      result.longest_wavelength = wavelength(after);
+    // Beyond the range of double a pair is as good as still.
+    const double turn = after > 0.0 ? wavelength(after) : 0.0;
+    if (detail::is_finite(turn) && turn > result.longest_wavelength) {
+      result.longest_wavelength = turn;
     }
   }
   if (result.fast_pairs > 0) {
-    result.fast_resolution = std::exp(log_ratios / static_cast<double>(result.fast_pairs));
+    const double mean = std::exp(log_ratios / static_cast<double>(result.fast_pairs));
+    result.fast_resolution = detail::finite_result(where, "fast_resolution", mean, mean);
   }
   return result;
 }

@@ -34,9 +34,8 @@ struct HasAttentionFactor<Method,
 
 }  // namespace detail
 
-/// True for any struct with `double inv_freq(const RopeConfig&, int pair) const`.
-/// `validate(config)` and `attention_factor(config)` are used where they exist; nothing has to be
-/// registered.
+/// True for any struct with `double inv_freq(const RopeConfig&, int pair) const`; nothing has to be
+/// registered. `validate(config)` and `attention_factor(config)` are used where they exist.
 template <typename Method>
 struct is_scaling_method : detail::HasInvFreq<Method> {};
 

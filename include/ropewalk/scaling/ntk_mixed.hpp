@@ -3,6 +3,8 @@
 
 #include <ropewalk/frequency.hpp>
 
+#include <cmath>
+
 namespace ropewalk {
 inline namespace v0 {
 
@@ -32,9 +34,12 @@ struct NtkMixed {
     if (factor == 1.0) return plain;
     const auto place = detail::subtract(detail::logarithm(static_cast<double>(pair + 1)),
                                         detail::logarithm(static_cast<double>(config.pairs())));
-    const double share = detail::exponential(detail::multiply({exponent, 0.0}, place));
-    const auto slowing = detail::multiply({-share, 0.0}, detail::logarithm(factor));
-    return plain * detail::exponential(slowing);
+    // Shares near 1 keep the bits that multiplying by ln(factor) brings up.
+    const auto power = detail::multiply({exponent, 0.0}, place);
+    const auto share = power.high > -0.69 ? detail::sum_of(1.0, std::expm1(power.high))
+                                          : detail::DoubleDouble{detail::exponential(power), 0.0};
+    const auto slowing = detail::multiply(share, detail::logarithm(factor));
+    return plain * detail::exponential({-slowing.high, -slowing.low});
   }
 };
 

@@ -65,28 +65,22 @@ struct Yarn {
   /// The pair indices between which frequencies are mixed. Rounded outwards where truncate is set,
   /// then held to 0 and rotary_dim - 1 (not pairs - 1, as in the reference code).
   CorrectionRange correction_range(const RopeConfig& config) const {
-    const double length = static_cast<double>(config.original_length);
-    double low = pair_index_of_wavelength(config, length / beta_fast);
-    double high = pair_index_of_wavelength(config, length / beta_slow);
-    if (truncate) {
-      low = std::floor(low);
-      high = std::ceil(high);
-    }
-    const double last = static_cast<double>(config.rotary_dim - 1);
-    if (low < 0.0) low = 0.0;
-    if (high > last) high = last;
-    if (low == high) high += 0.001;  // the reference code's guard against an empty ramp
-    return {low, high};
+    const Ends range = ends(config);
+    return {range.low.high, range.high.high};
   }
 
   /// Radians per token. Max error 4 ULP times the condition number of the ramp.
   double inv_freq(const RopeConfig& config, int pair) const {
     const double plain = inverse_frequency(config, pair);
     if (factor == 1.0) return plain;
-    const CorrectionRange range = correction_range(config);
-    const double ramp = (static_cast<double>(pair) - range.low) / (range.high - range.low);
-    const double slowed = ramp < 0.0 ? 0.0 : ramp > 1.0 ? 1.0 : ramp;
-    return detail::blend(plain, factor, (1.0 - slowed) * extrapolation_factor);
+    // The kept share itself and not 1 minus the slowed one: next to the slow end it is tiny.
+    const Ends range = ends(config);
+    const double kept =
+        detail::divide(detail::subtract(range.high, {static_cast<double>(pair), 0.0}),
+                       detail::subtract(range.high, range.low))
+            .high;
+    const double keep = kept < 0.0 ? 0.0 : kept > 1.0 ? 1.0 : kept;
+    return detail::blend(plain, factor, keep * extrapolation_factor);
   }
 
   /// The factor on cos and sin: the explicit one; else, with both slopes given and not zero, the
@@ -103,6 +97,29 @@ struct Yarn {
   double softmax_multiplier() const {
     if (!mscale_all_dim) return 1.0;
     return deepseek_softmax_multiplier(factor, *mscale_all_dim);
+  }
+
+ private:
+  struct Ends {
+    detail::DoubleDouble low;
+    detail::DoubleDouble high;
+  };
+
+  Ends ends(const RopeConfig& config) const {
+    const double length = static_cast<double>(config.original_length);
+    detail::DoubleDouble low = detail::pair_index(config, length / beta_fast);
+    detail::DoubleDouble high = detail::pair_index(config, length / beta_slow);
+    if (truncate) {
+      low = {std::floor(low.high), 0.0};
+      high = {std::ceil(high.high), 0.0};
+    }
+    const double last = static_cast<double>(config.rotary_dim - 1);
+    if (low.high < 0.0) low = {};
+    if (high.high > last) high = {last, 0.0};
+    if (low.high == high.high && low.low == high.low) {
+      high = detail::add(high, {0.001, 0.0});  // the reference code's guard against an empty ramp
+    }
+    return {low, high};
   }
 };
 
