@@ -64,7 +64,7 @@ inline DoubleDouble divide(DoubleDouble a, DoubleDouble b) noexcept {
 
 /// ln(value) to about 60 bits: 2 atanh((m - 1) / (m + 1)) + k ln 2 with m in [sqrt(1/2), sqrt(2)].
 ///   value   finite and > 0
-///   Max error   2^-58 relative, or 2^-60 absolute near 1, whichever is larger (measured)
+///   Max error   2^-57 relative, or 2^-59 absolute near 1, whichever is larger
 inline DoubleDouble logarithm(double value) noexcept {
   int exponent = 0;
   double mantissa = std::frexp(value, &exponent);

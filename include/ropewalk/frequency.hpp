@@ -17,6 +17,7 @@ inline namespace v0 {
 ///   Max error    2 ULP
 ///   Source       Su et al. 2021, arXiv 2104.09864 (there counted from 1)
 inline double inverse_frequency(double theta, int pair, int rotary_dim) noexcept {
+  ROPEWALK_ASSERT(detail::is_finite(theta) && theta > 1.0, "inverse_frequency: theta > 1");
   ROPEWALK_ASSERT(pair >= 0 && pair < rotary_dim / 2, "inverse_frequency: 0 <= pair < pairs");
   return detail::power_ratio(theta, -2 * std::int64_t{pair}, rotary_dim);
 }

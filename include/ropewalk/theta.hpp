@@ -105,7 +105,7 @@ inline double dynamic_ntk_theta(const RopeConfig& config, double factor, std::in
 /// critical_pair, Liu's law the real-valued index of the trained length.
 ///   factor       >= 1
 ///   pair         finite, > 0
-///   Max error    2 ULP
+///   Max error    2 ULP times the condition number
 inline double align_theta(const RopeConfig& config, double factor, double pair) {
   detail::require("align_theta", config.validate());
   detail::require("align_theta", detail::check_at_least("factor", factor, 1.0));
@@ -119,7 +119,8 @@ inline double align_theta(const RopeConfig& config, double factor, double pair) 
 /// length in between gives the same base.
 ///   config       original_length >= 7
 ///   length       target length in tokens, >= original_length
-///   Max error    2 ULP
+///   Max error    2 ULP times the condition number; 3 ULP for bases 1e3 .. 1e8 and lengths
+///                1024 .. 2^24; under -ffast-math 40 times the condition number
 ///   Source       Liu et al. 2023, arXiv 2310.05209. Gradient's 262k and 1048k Llama-3 configs are
 ///                this, rounded down; KoboldCpp computes it in float32
 inline double theta_for_length(const RopeConfig& config, std::int64_t length) {
@@ -136,7 +137,8 @@ inline double theta_for_length(const RopeConfig& config, std::int64_t length) {
 /// theta * factor^(d / (2 critical_pair)). Equals theta where every pair made a full turn.
 ///   config       original_length >= 7 and at least one complete pair
 ///   length       target length in tokens, >= original_length
-///   Max error    2 ULP
+///   Max error    2 ULP times the condition number; 3 ULP for bases 1e3 .. 1e8 and lengths
+///                1024 .. 2^24; under -ffast-math 40 times the condition number
 ///   Source       the align family at the critical pair; counts of over-range pairs in its test
 inline double strict_theta_for_length(const RopeConfig& config, std::int64_t length) {
   detail::require("strict_theta_for_length", detail::check_extension(config, length));

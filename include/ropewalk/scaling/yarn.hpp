@@ -59,12 +59,18 @@ struct Yarn {
         return fault;
       }
     }
+    if (factor > 1.0) {
+      // Every pair, or none, on one side of both ends: the reference code then runs its ramp
+      // backwards and slows what it means to keep.
+      const CorrectionRange range = correction_range(config);
+      if (!(range.low <= range.high)) return {Errc::no_solution, "beta_fast", beta_fast};
+    }
     return {};
   }
 
   /// The pair indices between which frequencies are mixed. Rounded outwards where truncate is set,
   /// then held to 0 and rotary_dim - 1 (not pairs - 1, as in the reference code).
-  CorrectionRange correction_range(const RopeConfig& config) const {
+  CorrectionRange correction_range(const RopeConfig& config) const noexcept {
     const Ends range = ends(config);
     return {range.low.high, range.high.high};
   }
@@ -105,7 +111,7 @@ struct Yarn {
     detail::DoubleDouble high;
   };
 
-  Ends ends(const RopeConfig& config) const {
+  Ends ends(const RopeConfig& config) const noexcept {
     const double length = static_cast<double>(config.original_length);
     detail::DoubleDouble low = detail::pair_index(config, length / beta_fast);
     detail::DoubleDouble high = detail::pair_index(config, length / beta_slow);

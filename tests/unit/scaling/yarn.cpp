@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 
@@ -151,6 +152,8 @@ TEST_CASE("YaRN refuses by name") {
   method = yarn(2.0);
   method.mscale_all_dim = nan;
   CHECK(field(method) == "mscale_all_dim");
+  // Even the slowest pair turns more than 32 times: the ramp would run backwards.
+  CHECK(field(yarn(2.0), {64, 64, 1e4, std::int64_t{1} << 40}) == "beta_fast");
   method = yarn(2.0);
   method.explicit_attention_factor = -1.0;
   CHECK(field(method) == "attention_factor");
