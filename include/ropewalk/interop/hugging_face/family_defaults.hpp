@@ -1,0 +1,165 @@
+// Per model type: the numbers transformers 5.23 assumes when a file is silent. Leaf; interop only.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace ropewalk {
+inline namespace v0 {
+namespace detail {
+
+/// Defaults of a text model's configuration class. 0: none; `head_dim` is then hidden_size / heads.
+struct FamilyDefaults {
+  std::string_view family;
+  double theta;
+  std::int64_t length;  // max_position_embeddings
+  int head_dim;
+  double partial;  // partial_rotary_factor
+};
+
+inline constexpr FamilyDefaults kFamilies[] = {
+    {"afmoe", 1e4, 16384, 128, 1},
+    {"apertus", 12000000, 65536, 0, 1},
+    {"arcee", 1e4, 4096, 0, 1},
+    {"axk1", 1e4, 32768, 64, 1},
+    {"axk2", 1e4, 131072, 32, 1},
+    {"bailing_hybrid", 1e4, 262144, 64, 1},
+    {"bamba", 1e4, 262144, 0, 0.5},
+    {"bitnet", 5e5, 2048, 0, 1},
+    {"codegen", 1e4, 2048, 0, 1},
+    {"cohere", 5e5, 8192, 0, 1},
+    {"cohere2", 1e4, 8192, 0, 1},
+    {"cohere_compass_text", 1e4, 8192, 0, 1},
+    {"cwm", 1e6, 131072, 128, 1},
+    {"dbrx", 1e4, 2048, 0, 1},
+    {"deepseek_v2", 1e4, 2048, 64, 1},
+    {"deepseek_v3", 1e4, 4096, 64, 1},
+    {"deepseek_v32", 1e4, 163840, 64, 1},
+    {"deepseek_v4", 1e4, 1048576, 512, 1},
+    {"diffllama", 1e4, 2048, 0, 1},
+    {"diffusion_gemma_text", 1e4, 131072, 256, 1},
+    {"dots1", 1e4, 2048, 0, 1},
+    {"dots3_note_text", 80000000, 524288, 256, 0.5},
+    {"ernie4_5", 5e5, 131072, 128, 1},
+    {"ernie4_5_moe", 5e5, 131072, 0, 1},
+    {"ernie4_5_vl_moe_text", 5e5, 131072, 0, 1},
+    {"eurobert", 1e4, 8192, 0, 1},
+    {"exaone4", 1e4, 2048, 0, 1},
+    {"exaone_moe", 1e4, 2048, 0, 1},
+    {"falcon", 1e4, 2048, 0, 1},
+    {"falcon_h1", 1e4, 8192, 0, 1},
+    {"flex_olmo", 5e5, 4096, 0, 1},
+    {"gemma", 1e4, 8192, 256, 1},
+    {"gemma2", 1e4, 8192, 256, 1},
+    {"gemma3_text", 1e6, 131072, 256, 1},
+    {"gemma3n_text", 1e6, 32768, 256, 1},
+    {"gemma4_text", 1e4, 131072, 256, 1},
+    {"gemma4_unified_text", 1e4, 262144, 256, 1},
+    {"glm", 1e4, 131072, 128, 0.5},
+    {"glm4", 1e4, 131072, 128, 0.5},
+    {"glm4_moe", 1e4, 131072, 0, 0.5},
+    {"glm4_moe_lite", 1e4, 202752, 64, 1},
+    {"glm4v_moe_text", 1e4, 65536, 0, 0.5},
+    {"glm4v_text", 1e4, 32768, 0, 1},
+    {"glm_image_text", 1e4, 131072, 0, 1},
+    {"glm_moe_dsa", 1e4, 202752, 64, 1},
+    {"glm_ocr_text", 1e4, 131072, 0, 1},
+    {"gpt_neox", 1e4, 2048, 0, 0.25},
+    {"gpt_neox_japanese", 1e4, 2048, 0, 1},
+    {"gpt_oss", 150000, 131072, 64, 1},
+    {"gptj", 1e4, 2048, 0, 1},
+    {"granite", 1e4, 2048, 0, 1},
+    {"granite_docling_text", 1e4, 32768, 0, 1},
+    {"granite_swa", 1e4, 8192, 0, 1},
+    {"granitemoe", 1e4, 2048, 0, 1},
+    {"granitemoe_swa", 1e4, 2048, 0, 1},
+    {"granitemoehybrid", 1e4, 2048, 0, 1},
+    {"granitemoeshared", 1e4, 2048, 0, 1},
+    {"gte", 160000, 8192, 0, 1},
+    {"helium", 100000, 4096, 128, 1},
+    {"hunyuan_v1_dense", 1e4, 2048, 0, 1},
+    {"hunyuan_v1_moe", 1e4, 2048, 0, 1},
+    {"hunyuan_vl_text", 1e4, 2048, 0, 1},
+    {"hy_v3", 11158840, 131072, 128, 1},
+    {"hy_v4", 1e4, 262144, 64, 1},
+    {"hyperclovax", 1e4, 2048, 0, 1},
+    {"internlm3", 1e4, 32768, 128, 1},
+    {"jais2", 1e4, 8192, 0, 1},
+    {"jetmoe", 1e4, 4096, 0, 1},
+    {"jina_embeddings_v3", 20000, 8194, 0, 1},
+    {"kimi_linear", 1e4, 0, 64, 1},
+    {"laguna", 1e4, 131072, 128, 1},
+    {"lfm2", 1e6, 128000, 0, 1},
+    {"lfm2_moe", 1e6, 128000, 0, 1},
+    {"lfm3", 1e6, 128000, 128, 1},
+    {"llama", 1e4, 2048, 0, 1},
+    {"llama4_text", 5e5, 131072, 128, 1},
+    {"longcat_flash", 1e7, 131072, 64, 1},
+    {"mellum", 1e4, 131072, 128, 1},
+    {"mimo_v2_flash", 1e4, 131072, 192, 0.334},
+    {"minicpm3", 1e4, 32768, 32, 1},
+    {"minimax", 1e6, 131072, 0, 1},
+    {"minimax_m2", 5e6, 196608, 128, 1},
+    {"minimax_m3_vl_text", 5e6, 524288, 128, 1},
+    {"ministral", 1e4, 131072, 0, 1},
+    {"ministral3", 1e4, 262144, 128, 1},
+    {"mistral", 1e4, 131072, 0, 1},
+    {"mistral4", 1e4, 1048576, 64, 1},
+    {"mistral_large4_text", 1e4, 1048576, 64, 1},
+    {"mixtral", 1e6, 131072, 0, 1},
+    {"mllama_text_model", 5e5, 131072, 0, 1},
+    {"modernbert", 160000, 8192, 0, 1},
+    {"nemotron", 1e4, 4096, 0, 0.5},
+    {"neomme", 1e4, 16384, 64, 1},
+    {"nomic_bert", 1000, 2048, 0, 1},
+    {"olmo", 1e4, 2048, 0, 1},
+    {"olmo2", 1e4, 2048, 0, 1},
+    {"olmo3", 5e5, 2048, 0, 1},
+    {"olmo_hybrid", 1e4, 65536, 0, 1},
+    {"olmoe", 1e4, 4096, 0, 1},
+    {"openai_privacy_filter", 150000, 131072, 64, 1},
+    {"paddleocr_vl_text", 5e5, 131072, 128, 1},
+    {"persimmon", 1e4, 16384, 0, 0.5},
+    {"phi", 1e4, 2048, 0, 0.5},
+    {"phi3", 1e4, 4096, 0, 1},
+    {"phi4_multimodal", 1e4, 131072, 0, 1},
+    {"phimoe", 1e6, 131072, 0, 1},
+    {"qwen2", 1e4, 32768, 0, 1},
+    {"qwen2_5_omni_text", 1e6, 32768, 0, 1},
+    {"qwen2_5_vl_text", 1e6, 32768, 0, 1},
+    {"qwen2_moe", 1e4, 32768, 0, 1},
+    {"qwen2_vl_text", 1e6, 32768, 0, 1},
+    {"qwen3", 1e4, 32768, 128, 1},
+    {"qwen3_5_moe_text", 1e4, 32768, 256, 0.25},
+    {"qwen3_5_text", 1e4, 32768, 256, 0.25},
+    {"qwen3_moe", 1e4, 32768, 0, 1},
+    {"qwen3_next", 1e4, 32768, 256, 0.25},
+    {"qwen3_omni_moe_text", 1e6, 32768, 0, 1},
+    {"qwen3_vl_moe_text", 5e5, 128000, 0, 1},
+    {"qwen3_vl_text", 5e5, 128000, 128, 1},
+    {"qwen4_exp_text", 1e4, 32768, 256, 1},
+    {"recurrent_gemma", 1e4, 0, 0, 0.5},
+    {"seed_oss", 1e4, 524288, 128, 1},
+    {"smollm3", 2000000, 32768, 0, 1},
+    {"solar_open", 1e6, 131072, 128, 1},
+    {"stablelm", 1e4, 4096, 0, 0.25},
+    {"starcoder2", 1e4, 4096, 0, 1},
+    {"step3p5", 1e4, 128000, 128, 1},
+    {"t5_gemma_module", 1e4, 8192, 256, 1},
+    {"t5gemma2_text", 1e6, 131072, 256, 1},
+    {"vaultgemma", 1e4, 8192, 256, 1},
+    {"youtu", 1e4, 131072, 64, 1},
+    {"zamba2", 1e4, 4096, 0, 1},
+    {"zaya", 1e4, 131072, 128, 0.5},
+};
+
+inline const FamilyDefaults* defaults_of(std::string_view family) {
+  for (const FamilyDefaults& entry : kFamilies) {
+    if (entry.family == family) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace ropewalk

@@ -1,0 +1,25 @@
+# Runs one libFuzzer program for a while.
+#   cmake -D PROGRAM=<path> -D SEEDS=<list of folders> -D DICTIONARY=<file> -D WORK_DIR=<folder>
+#         [-D MISSING=<why there is no program>] -P fuzz.cmake
+cmake_minimum_required(VERSION 3.25)
+if(MISSING)
+  message("skip: ${MISSING}")
+  return()
+endif()
+set(seconds 60)
+if(DEFINED ENV{ROPEWALK_FUZZ_SECONDS})
+  set(seconds "$ENV{ROPEWALK_FUZZ_SECONDS}")
+endif()
+set(options "-max_total_time=${seconds}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+            "-artifact_prefix=${WORK_DIR}/")
+if(EXISTS "${DICTIONARY}")
+  list(APPEND options "-dict=${DICTIONARY}")
+endif()
+set(folders "${WORK_DIR}/corpus")
+file(MAKE_DIRECTORY "${folders}")
+foreach(folder IN LISTS SEEDS)
+  if(IS_DIRECTORY "${folder}")
+    list(APPEND folders "${folder}")
+  endif()
+endforeach()
+execute_process(COMMAND "${PROGRAM}" ${options} ${folders} COMMAND_ERROR_IS_FATAL ANY)
