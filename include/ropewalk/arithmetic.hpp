@@ -1,5 +1,9 @@
 // Arithmetic the formulas stand on: tests that survive -ffast-math, sums of two doubles, logarithms
 // to about 60 bits, and powers whose rounded exponent is compensated. Row 1.
+//
+// Errors are stated in units in the last place of double (ULP), against the exact formula for the
+// arguments as given. "Times the condition number" means times the relative change of the result per
+// relative change of the arguments, added over them, and never less than 1.
 #pragma once
 
 #include <ropewalk/error.hpp>
@@ -122,6 +126,14 @@ inline Fault check_positive(const char* field, double value) noexcept {
 inline Fault check_at_least(const char* field, double value, double minimum) noexcept {
   if (!is_finite(value)) return {Errc::not_finite, field, value};
   if (!(value >= minimum)) return {Errc::below_minimum, field, value};
+  return {};
+}
+
+/// A factor of lengths: 1 up to the longest length over the shortest.
+inline Fault check_factor(double factor) noexcept {
+  const Fault fault = check_at_least("factor", factor, 1.0);
+  if (fault.code != Errc::ok) return fault;
+  if (factor > static_cast<double>(kMaximumLength)) return {Errc::above_maximum, "factor", factor};
   return {};
 }
 

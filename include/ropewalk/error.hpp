@@ -46,7 +46,7 @@ constexpr const char* message(Errc code) noexcept {
     case Errc::unknown:
       return "is needed here and was not given";
     case Errc::no_solution:
-      return "leaves the question without an answer";
+      return "leaves the formula without a solution";
     case Errc::result_not_finite:
       return "takes the result out of the range of double";
   }

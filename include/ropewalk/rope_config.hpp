@@ -14,11 +14,14 @@ enum class Pairing {
   interleaved  ///< [a0 b0 a1 b1 - - - -]  RoFormer, GPT-J, Meta's own Llama files; ggml NORMAL
 };
 
+/// Far beyond float32, and small enough that no method leaves the range of double.
+inline constexpr double kMaximumTheta = 1e100;
+
 /// The rotary part of a model as it was trained, before any extension.
 struct RopeConfig {
   int head_dim = 128;      // elements per head, 1 .. 65536
   int rotary_dim = 128;    // how many of them rotate; even, 2 .. head_dim
-  double theta = 10000.0;  // the base number; finite, > 1
+  double theta = 10000.0;  // the base number; > 1, at most kMaximumTheta
   std::int64_t original_length =
       0;  // tokens seen in training; 0: unknown, refused by what needs it
   Pairing pairing = Pairing::half_split;
@@ -36,6 +39,7 @@ struct RopeConfig {
     if (rotary_dim % 2 != 0) return {Errc::odd, "rotary_dim", dims[1]};
     if (!detail::is_finite(theta)) return {Errc::not_finite, "theta", theta};
     if (!(theta > 1.0)) return {Errc::below_minimum, "theta", theta};
+    if (theta > kMaximumTheta) return {Errc::above_maximum, "theta", theta};
     return detail::check_length("original_length", original_length, 0);
   }
 };

@@ -205,7 +205,7 @@ inline double exllama_theta(const RopeConfig& config, double alpha) {
 }
 
 /// The alpha that makes exllama (and tabbyAPI's rope_alpha) use a given base.
-///   theta        the base wanted, finite, > 1
+///   theta        the base wanted, finite, >= 1
 ///   Max error    3 ULP
 inline double exllama_alpha(const RopeConfig& config, double theta) {
   detail::require("exllama_alpha", detail::check_ntk(config));
@@ -239,7 +239,7 @@ inline double text_generation_webui_theta(double alpha) {
 }
 
 /// The alpha text-generation-webui showed for a base: (theta / 10000)^(63 / 64).
-///   theta        finite, > 1
+///   theta        finite, >= 1
 ///   Max error    3 ULP
 inline double text_generation_webui_alpha(double theta) {
   detail::require("text_generation_webui_alpha", detail::check_at_least("theta", theta, 1.0));
@@ -283,7 +283,10 @@ inline std::optional<double> koboldcpp_theta(const RopeConfig& config, std::int6
         detail::subtract(x, y), detail::subtract(detail::multiply(x, y), detail::add(x, y)));
     theta *= detail::add({1.0, 0.0}, correction).high;
   }
-  return detail::finite_result("koboldcpp_theta", "length", static_cast<double>(length), theta);
+  // The correction for Solar turns negative where the trained length is tiny.
+  const double tokens = static_cast<double>(length);
+  if (theta <= 1.0) detail::refuse("koboldcpp_theta", {Errc::no_solution, "length", tokens});
+  return detail::finite_result("koboldcpp_theta", "length", tokens, theta);
 }
 
 }  // namespace v0

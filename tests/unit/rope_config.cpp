@@ -62,7 +62,8 @@ TEST_CASE("a base must be a finite number above 1") {
   CHECK(names(fault_of(128, 128, 0.5), rw::Errc::below_minimum, "theta", 0.5));
   CHECK(names(fault_of(128, 128, -1e4), rw::Errc::below_minimum, "theta", -1e4));
   CHECK(fault_of(128, 128, 1.0000000000000002).code == rw::Errc::ok);
-  CHECK(fault_of(128, 128, 1e300).code == rw::Errc::ok);
+  CHECK(fault_of(128, 128, rw::kMaximumTheta).code == rw::Errc::ok);
+  CHECK(fault_of(128, 128, 1e300).code == rw::Errc::above_maximum);
 }
 
 TEST_CASE("an unknown trained length is sound, but not for a law that needs it") {

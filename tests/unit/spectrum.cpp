@@ -110,6 +110,50 @@ TEST_CASE("check answers what spectrum would throw") {
   CHECK_THROWS_WITH(rw::spectrum(kLlama3, scaling), contains("factor = 0.5"));
 }
 
+TEST_CASE("what check accepts, spectrum computes, up to the ends of every field") {
+  const rw::RopeConfig steep{4, 4, rw::kMaximumTheta, 1};
+  const double factor = 9007199254740992.0;  // 2^53
+  const std::int64_t longest = std::int64_t{1} << 53;
+  rw::LongRope divisors;
+  divisors.short_factor = {1.0 / factor, 1e300};
+  divisors.explicit_attention_factor = 1.0;
+  rw::Yarn yarn;
+  yarn.factor = factor;
+  yarn.attn_factor = 1e9;
+  const rw::Scaling ends[] = {rw::Linear{factor},
+                              rw::NtkAware{factor},
+                              rw::DynamicNtk{factor, longest},
+                              rw::NtkByParts{factor},
+                              yarn,
+                              divisors,
+                              rw::Llama3{factor},
+                              rw::Proportional{1.0, factor},
+                              rw::PowerBasis{1024.0},
+                              rw::TruncatedBasis{1e300},
+                              rw::NtkMixed{factor, 1.0}};
+  for (const rw::Scaling& scaling : ends) {
+    INFO("alternative " << scaling.index());
+    rw::RopeConfig config = steep;
+    if (std::holds_alternative<rw::Yarn>(scaling)) config.original_length = 8192;
+    REQUIRE(rw::check(config, scaling).code == rw::Errc::ok);
+    CHECK_NOTHROW(rw::spectrum(config, scaling));
+  }
+  CHECK(rw::check(steep, rw::NtkAware{2.0 * factor}).code == rw::Errc::above_maximum);
+  CHECK(rw::check(steep, rw::PowerBasis{1e308}).code == rw::Errc::above_maximum);
+  divisors.short_factor[0] = 1e-320;
+  CHECK(std::string(rw::check(steep, divisors).field) == "short_factor");
+  yarn.attn_factor = 1e308;
+  CHECK(std::string(rw::check({4, 4, 1e4, 8192}, yarn).field) == "attn_factor");
+}
+
+TEST_CASE("Resonance over a method that fails is refused, not fatal") {
+  CHECK_THROWS_WITH(rw::spectrum(kLlama3, rw::Resonance<Broken>{Broken{1e300}}),
+                    contains("inv_freq[3]"));
+  CHECK_THROWS_WITH(
+      rw::spectrum(kLlama3, rw::Resonance<rw::DynamicNtk>{rw::DynamicNtk{1e300, 9000}}),
+      contains("factor"));
+}
+
 TEST_CASE("the length of the moment reaches only the methods that depend on it") {
   const rw::Scaling dynamic = rw::at_length(rw::DynamicNtk{2.0}, 16384);
   CHECK(std::get<rw::DynamicNtk>(dynamic).length == 16384);

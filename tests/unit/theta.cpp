@@ -226,10 +226,13 @@ TEST_CASE("laws refuse what they cannot answer, by name") {
   CHECK_THROWS_WITH(rw::ntk_theta({2, 2, 1e4, 0}, 2.0), contains("rotary_dim"));
   CHECK_THROWS_WITH(rw::ntk_theta(kLlama2, 0.5), contains("factor = 0.5"));
   CHECK_THROWS_WITH(rw::ntk_theta(kLlama2, nan), contains("factor"));
-  CHECK_THROWS_WITH(rw::ntk_theta({4, 4, 1e300, 0}, 1e300), contains("range of double"));
+  CHECK_THROWS_WITH(rw::ntk_theta({4, 4, 1e4, 0}, 1e300), contains("range of double"));
   CHECK_THROWS_WITH(rw::dynamic_ntk_theta(kLlama2, 0.5, 8192), contains("factor"));
   CHECK_THROWS_WITH(rw::dynamic_ntk_theta(kLlama2, 2.0, -1), contains("length = -1"));
   CHECK_THROWS_WITH(rw::align_theta(kLlama2, 2.0, 0.0), contains("pair"));
+  CHECK_THROWS_WITH(rw::theta_for_length({128, 128, 1e101, 4096}, 8192), contains("theta"));
+  CHECK_THROWS_WITH(rw::koboldcpp_theta({128, 128, 1e4, 7}, 4096, rw::KoboldCppModel::solar),
+                    contains("length = 4096"));
   CHECK_THROWS_WITH(rw::extrapolation_limit(kLlama2, nan), contains("theta"));
   CHECK_THROWS_WITH(rw::small_base_thresholds(6), contains("length"));
   CHECK_THROWS_WITH(rw::tabbyapi_alpha(nan), contains("factor"));

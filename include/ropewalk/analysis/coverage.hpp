@@ -24,8 +24,9 @@ inline std::vector<double> rotations(const Spectrum& spectrum, std::int64_t leng
   return turns;
 }
 
-/// What a schedule does to the angles a model was trained on. Counts are gates, the rest describes:
-/// no pair over its range is necessary in practice and not sufficient.
+/// What a schedule does to the angles a model was trained on. The counts are gates: schedules that
+/// work leave no pair over its range, but not every schedule that leaves none works. The rest
+/// describes.
 struct Coverage {
   int pairs = 0;
   int complete_pairs = 0;        // turned at least kappa times in training

@@ -16,7 +16,7 @@ struct DynamicNtk {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = detail::check_ntk(config); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_at_least("factor", factor, 1.0); fault.code != Errc::ok) {
+    if (const Fault fault = detail::check_factor(factor); fault.code != Errc::ok) {
       return fault;
     }
     if (const Fault fault = detail::check_length("length", length, 0); fault.code != Errc::ok) {

@@ -9,11 +9,14 @@ inline namespace v0 {
 /// Slow pairs slowed by a power of their place: theta_i * (1 - 2 pair / d)^exponent.
 ///   Source       Pal et al. 2023, arXiv 2308.10882 (exponent 0.5 in their runs)
 struct PowerBasis {
-  double exponent = 0.0;  // finite, >= 0; 0 changes nothing
+  double exponent = 0.0;  // 0 .. 1024; 0 changes nothing
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    return detail::check_at_least("exponent", exponent, 0.0);
+    const Fault fault = detail::check_at_least("exponent", exponent, 0.0);
+    if (fault.code != Errc::ok) return fault;
+    if (exponent > 1024.0) return {Errc::above_maximum, "exponent", exponent};
+    return {};
   }
 
   /// Radians per token. Max error 4 ULP times the condition number.

@@ -13,7 +13,7 @@ struct Linear {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    return detail::check_at_least("factor", factor, 1.0);
+    return detail::check_factor(factor);
   }
 
   /// Radians per token. Max error 3 ULP.

@@ -16,7 +16,7 @@ struct Llama3 {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_at_least("factor", factor, 1.0); fault.code != Errc::ok) {
+    if (const Fault fault = detail::check_factor(factor); fault.code != Errc::ok) {
       return fault;
     }
     if (const Fault fault = detail::check_positive("low_freq_factor", low_freq_factor);

@@ -15,8 +15,8 @@ inline namespace v0 {
 /// beyond it. Empty lists change nothing.
 ///   Source       Ding et al. 2024, arXiv 2402.13753; Hugging Face rope_type "longrope" ("su")
 struct LongRope {
-  std::vector<double> short_factor = {};  // (pairs,) divisors, finite, > 0; empty: all 1
-  std::vector<double> long_factor = {};   // (pairs,) divisors, finite, > 0; empty: all 1
+  std::vector<double> short_factor = {};  // (pairs,) divisors, finite, >= 2^-53; empty: all 1
+  std::vector<double> long_factor = {};   // (pairs,) divisors, finite, >= 2^-53; empty: all 1
   double factor = 1.0;      // target length / original length; enters attention_factor only
   std::int64_t length = 0;  // tokens so far: beyond original_length the long list holds
   std::optional<double> explicit_attention_factor =
@@ -73,6 +73,8 @@ struct LongRope {
   }
 
  private:
+  static constexpr double kSmallestDivisor = 1.0 / static_cast<double>(detail::kMaximumLength);
+
   static Fault check_list(const char* field, const std::vector<double>& list, int pairs) noexcept {
     if (list.empty()) return {};
     if (list.size() != static_cast<std::size_t>(pairs)) {
@@ -80,7 +82,7 @@ struct LongRope {
     }
     int index = 0;
     for (const double divisor : list) {
-      Fault fault = detail::check_positive(field, divisor);
+      Fault fault = detail::check_at_least(field, divisor, kSmallestDivisor);
       fault.index = index++;
       if (fault.code != Errc::ok) return fault;
     }

@@ -14,7 +14,7 @@ struct NtkAware {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = detail::check_ntk(config); fault.code != Errc::ok) return fault;
-    return detail::check_at_least("factor", factor, 1.0);
+    return detail::check_factor(factor);
   }
 
   /// Radians per token. Max error 4 ULP.

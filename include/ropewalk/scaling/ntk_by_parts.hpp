@@ -30,7 +30,7 @@ struct NtkByParts {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_at_least("factor", factor, 1.0); fault.code != Errc::ok) {
+    if (const Fault fault = detail::check_factor(factor); fault.code != Errc::ok) {
       return fault;
     }
     if (const Fault fault = detail::check_positive("beta_slow", beta_slow);

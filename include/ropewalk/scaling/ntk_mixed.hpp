@@ -13,11 +13,11 @@ inline namespace v0 {
 ///   Source       Su 2023 (kexue.fm 9706); vLLM rope type "ntk" with mixed_b
 struct NtkMixed {
   double factor = 1.0;      // finite, >= 1
-  double exponent = 0.625;  // finite, 0 .. 1; 0.75 in bojone/rerope
+  double exponent = 0.625;  // 0 .. 1, with factor 1 without effect; 0.75 in bojone/rerope
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_at_least("factor", factor, 1.0); fault.code != Errc::ok) {
+    if (const Fault fault = detail::check_factor(factor); fault.code != Errc::ok) {
       return fault;
     }
     if (const Fault fault = detail::check_at_least("exponent", exponent, 0.0);

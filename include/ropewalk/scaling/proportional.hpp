@@ -24,7 +24,7 @@ struct Proportional {
     if (partial_rotary_factor > 1.0) {
       return {Errc::above_maximum, "partial_rotary_factor", partial_rotary_factor};
     }
-    return detail::check_at_least("factor", factor, 1.0);
+    return detail::check_factor(factor);
   }
 
   /// Pairs that turn: the product rounded down twice, as the source does.

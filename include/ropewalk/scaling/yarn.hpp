@@ -47,6 +47,7 @@ struct Yarn {
         fault.code != Errc::ok) {
       return fault;
     }
+    if (attn_factor > kLargestScale) return {Errc::above_maximum, "attn_factor", attn_factor};
     const struct {
       const char* field;
       const std::optional<double>& value;
@@ -58,6 +59,7 @@ struct Yarn {
       if (const Fault fault = detail::check_at_least(field, *value, 0.0); fault.code != Errc::ok) {
         return fault;
       }
+      if (*value > kLargestScale) return {Errc::above_maximum, field, *value};
     }
     if (factor > 1.0) {
       // Every pair, or none, on one side of both ends: the reference code then runs its ramp
@@ -106,6 +108,8 @@ struct Yarn {
   }
 
  private:
+  static constexpr double kLargestScale = 1e9;  // none in use passes 100
+
   struct Ends {
     detail::DoubleDouble low;
     detail::DoubleDouble high;
