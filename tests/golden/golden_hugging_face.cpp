@@ -99,7 +99,8 @@ TEST_CASE("every published case has the frequencies of transformers to 5e-7") {
 }
 
 TEST_CASE("every shipped model has the frequencies of its real transformers class to 2e-6") {
-  // float32 alone takes the reference up to 1.3e-6 away from the exact formula.
+  // The bound that this data meets. float32 itself can take a reference of type llama3 some 3e-6
+  // from the exact formula, at a pair near the edge of its band.
   Comparison comparison;
   std::set<std::string> names;
   for (const Json& record : golden("hf_models.json")) {
@@ -110,25 +111,28 @@ TEST_CASE("every shipped model has the frequencies of its real transformers clas
   print("hf_models.json", comparison);
 }
 
-TEST_CASE("random configs have the frequencies of transformers to 2e-6, or are refused") {
+TEST_CASE("random configs have the frequencies of transformers to 2e-6, but for two refused") {
+  // A base that follows the length has no even equivalent of an odd rotary dimension.
+  const std::set<std::string> allowed = {
+      "random-136",  // 9 of 32 elements
+      "random-243",  // 51 of 128 elements
+  };
+  std::set<std::string> refused;
   Comparison comparison;
-  int refused = 0;
   const Json file = golden("hf_random.json");
   for (const Json& record : file["cases"]) {
-    // A base that follows the length has no even equivalent of an odd rotary dimension.
-    const Json& flags = record["flags"];
-    const bool odd = std::find(flags.begin(), flags.end(), "odd_rotary_dim") != flags.end();
-    if (odd && record["rope_type"] == "dynamic") {
+    const std::string name = record["name"].get<std::string>();
+    if (allowed.count(name) != 0) {
       const auto read = rw::read_hugging_face_config(record["config"].dump());
       REQUIRE_FALSE(read.ok());
       CHECK(read.fault().key.find("partial_rotary_factor") != std::string::npos);
-      ++refused;
+      refused.insert(name);
     } else {
       compare(record, 2e-6, comparison);
     }
   }
   CHECK(comparison.records >= 240);
-  CHECK(refused < comparison.records / 50);
+  CHECK(refused == allowed);
   print("hf_random.json", comparison);
 }
 

@@ -315,6 +315,175 @@ TEST_CASE("the width of a head is given, null, of the class, latent, or a quotie
   CHECK(refusal(R"({"model_type": "llama", "hidden_size": 512})").key == "num_attention_heads");
 }
 
+TEST_CASE("a null head_dim is the quotient of width and heads, not the class's own number") {
+  const auto head_dim = [](const char* changes, const char* type) {
+    return first(model(config(changes, type))).config.head_dim;
+  };
+  for (const char* type : {"ernie4_5", "internlm3", "seed_oss", "paddleocr_vl_text"}) {
+    CHECK(head_dim("{}", type) == 128);
+    CHECK(head_dim(R"({"head_dim": null})", type) == 64);
+  }
+  constexpr const char* null_width = R"({"head_dim": null, "qk_rope_head_dim": 32})";
+  for (const char* type : {"deepseek_v3", "axk1", "youtu"}) {
+    INFO(type);
+    CHECK(head_dim(R"({"qk_rope_head_dim": 32})", type) == 32);
+    CHECK(head_dim(null_width, type) == 64);
+    CHECK(head_dim(R"({"head_dim": 48, "qk_rope_head_dim": 32})", type) == 48);
+    CHECK(warns(model(config(null_width, type)), "qk_rope_head_dim is ignored"));
+  }
+  for (const char* type : {"deepseek_v2", "minicpm3"}) CHECK(head_dim(null_width, type) == 32);
+  CHECK(head_dim("{}", "jetmoe") == 128);
+}
+
+TEST_CASE("full layers of Gemma 4 have 512 elements unless the file says otherwise") {
+  const auto head_dim = [](const char* changes) {
+    return first(model(config(changes, "gemma4_text"))).config.head_dim;
+  };
+  CHECK(head_dim("{}") == 512);
+  CHECK(head_dim(R"({"head_dim": 128})") == 512);
+  CHECK(head_dim(R"({"head_dim": 128, "global_head_dim": 384})") == 384);
+  const auto sliding = model(config(R"({"head_dim": 128})", "gemma4_text"));
+  CHECK(rw::find_variant(sliding, "sliding_attention")->config.head_dim == 128);
+}
+
+TEST_CASE("Mistral 4 turns qk_rope_head_dim elements, and says where transformers would not") {
+  constexpr const char* fails = "elements here and fail";
+  const auto mistral = [](const char* changes) { return model(config(changes, "mistral4")); };
+  const auto plain = mistral("{}");
+  CHECK(first(plain).config.rotary_dim == 64);
+  CHECK_FALSE(warns(plain, fails));
+  const auto filled_in = mistral(R"({"qk_nope_head_dim": 96, "qk_rope_head_dim": 32,
+      "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}})");
+  CHECK(first(filled_in).config.rotary_dim == 32);
+  CHECK_FALSE(warns(filled_in, fails));
+  const auto old_style = mistral(R"({"rope_scaling": {"rope_type": "linear", "factor": 4.0}})");
+  CHECK(first(old_style).config.rotary_dim == 64);
+  CHECK(warns(old_style, "transformers turn 128 elements here and fail"));
+  const auto shared = mistral(
+      R"({"rope_scaling": {"rope_type": "linear", "factor": 4, "partial_rotary_factor": 0.5}})");
+  CHECK_FALSE(warns(shared, fails));
+  CHECK(warns(mistral(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}})"),
+              "transformers turn 128"));
+}
+
+TEST_CASE("a class that is scaled by default is so where the file is silent") {
+  const auto silent = [](const char* type) { return model(config("{}", type)); };
+  CHECK(method<rw::Llama3>(silent("cwm")).factor == 16.0);
+  CHECK(first(silent("cwm")).config.theta == 1e6);
+  CHECK(silent("cwm").original_length == 8192);
+  CHECK(warns(silent("cwm"), "rope_theta = 10000.0 is ignored"));
+  CHECK(method<rw::Llama3>(silent("apertus")).factor == 8.0);
+  CHECK(method<rw::Llama3>(silent("apertus")).high_freq_factor == 4.0);
+  CHECK(first(silent("apertus")).config.theta == 1.2e7);
+  CHECK(method<rw::Llama3>(silent("higgs_audio_v2")).low_freq_factor == 0.125);
+  CHECK(method<rw::Yarn>(silent("mistral_large4_text")).factor == 2048.0);
+  CHECK(method<rw::Yarn>(silent("mistral_large4_text")).explicit_attention_factor == 1.0);
+  CHECK(silent("mistral_large4_text").original_length == 512);
+  CHECK(first(silent("gemma4_unified_text")).rope_type == "proportional");
+  CHECK(silent("gemma4_unified_text").variants.size() == 2);
+  // What the file does say wins.
+  const auto given = model(config(R"({"rope_scaling": {"type": "linear", "factor": 2}})", "cwm"));
+  CHECK(method<rw::Linear>(given).factor == 2.0);
+  CHECK(first(given).config.theta == 10000.0);
+}
+
+TEST_CASE("gpt-oss takes the base of the file before that of its class") {
+  for (const char* type : {"gpt_oss", "openai_privacy_filter"}) {
+    CHECK(first(model(config(R"({"rope_theta": 500000})", type))).config.theta == 5e5);
+    Json json = Json::parse(config("{}", type));
+    json.erase("rope_theta");
+    CHECK(first(model(json.dump())).config.theta == 150000.0);
+    CHECK(method<rw::Yarn>(model(json.dump())).factor == 32.0);
+  }
+}
+
+TEST_CASE("a class with several schedules of its own is refused where the file has none") {
+  for (const char* type :
+       {"laguna", "mellum", "mimo_v2_flash", "zaya", "neomme", "deepseek_v4", "dots3_note_text",
+        "lfm3", "diffusion_gemma_text", "embedding_gemma2_text", "ultrabert", "beam"}) {
+    INFO(type);
+    const rw::ReadFault fault = refusal(config("{}", type));
+    CHECK(fault.key == "rope_parameters");
+    CHECK(fault.text.find("the class " + std::string(type) + " has a schedule of its own") !=
+          std::string::npos);
+  }
+  CHECK(refusal(config(R"({"rope_scaling": {"type": "yarn", "factor": 16}})", "deepseek_v4")).key ==
+        "rope_scaling");
+  const auto stated = model(config(R"({"rope_parameters": {
+      "full_attention": {"rope_type": "default", "rope_theta": 5e5},
+      "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}})",
+                                   "mellum"));
+  CHECK(stated.variants.size() == 2);
+}
+
+TEST_CASE("one object of an old Gemma 3 or OLMo 3 file is read as entries of layer types are") {
+  const char* yarn = R"({"head_dim": 64, "original_max_position_embeddings": 512,
+      "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "truncate": false}})";
+  for (const char* type : {"gemma3_text", "olmo3", "modernbert"}) {
+    INFO(type);
+    const auto read = model(config(yarn, type));
+    CHECK(first(read).config.original_length == 4096);
+    CHECK(method<rw::Yarn>(read).truncate);
+    CHECK(warns(read, "original_max_position_embeddings = 512 is ignored"));
+    CHECK(warns(read, "rope_scaling.truncate is ignored"));
+    const auto by_type =
+        model(config(R"({"rope_scaling": {"type": "linear", "factor": 8.0}})", type));
+    CHECK(method<rw::Linear>(by_type).factor == 8.0);
+    CHECK(warns(by_type, "rope_scaling.type = \"linear\" counts here"));
+    const auto by_rope_type =
+        model(config(R"({"rope_scaling": {"rope_type": "linear", "factor": 8.0}})", type));
+    CHECK_FALSE(warns(by_rope_type, "counts here"));
+  }
+  const auto flat = model(config(yarn, "llama"));
+  CHECK(first(flat).config.original_length == 512);
+  CHECK_FALSE(method<rw::Yarn>(flat).truncate);
+}
+
+TEST_CASE("GPT-NeoX's base and share under other names count, with a warning") {
+  for (const char* type : {"gpt_neox", "gpt_neox_japanese"}) {
+    const auto other = model(config(R"({"rope_theta": 5e5})", type));
+    CHECK(first(other).config.theta == 5e5);
+    CHECK(warns(other, "rope_theta holds here, but transformers read only rotary_emb_base"));
+    const auto own = model(config(R"({"rope_theta": 5e5, "rotary_emb_base": 20000})", type));
+    CHECK(first(own).config.theta == 20000.0);
+    CHECK_FALSE(warns(own, "read only rotary_emb_base"));
+    CHECK(warns(model(config(R"({"partial_rotary_factor": 0.5})", type)), "read only rotary_pct"));
+  }
+}
+
+TEST_CASE("rotary keys beside text_config are named, unless they repeat what is inside") {
+  const Json inner = Json::parse(config("{}"));
+  for (const auto& outer :
+       {Json{{"rope_theta", 5e5}}, Json{{"rope_scaling", {{"type", "linear"}, {"factor", 2}}}},
+        Json{{"rope_parameters", {{"rope_type", "default"}}}}, Json{{"partial_rotary_factor", 0.5}},
+        Json{{"max_position_embeddings", 8192}}}) {
+    Json json = outer;
+    json["text_config"] = inner;
+    const auto read = model(json.dump());
+    INFO(outer);
+    CHECK(warns(read, outer.begin().key() + " = "));
+    CHECK(warns(read, "stands outside text_config and is ignored"));
+    CHECK(first(read).config.theta == 10000.0);
+    CHECK(first(read).rope_type == "default");
+  }
+  Json same = {
+      {"rope_theta", 10000.0}, {"max_position_embeddings", 4096}, {"rope_scaling", nullptr}};
+  same["text_config"] = inner;
+  CHECK(model(same.dump()).warnings.empty());
+}
+
+TEST_CASE("a base too small for YaRN's range is named, and so is a length too short") {
+  const auto base = refusal(config(R"({"rope_theta": 1.5, "rope_scaling": {"type": "yarn",
+      "factor": 4, "original_max_position_embeddings": 4096}})"));
+  CHECK(base.key == "rope_theta");
+  CHECK(base.value == "1.5");
+  CHECK(base.text == "is too small for YaRN's range at an original length of 4096");
+  const auto length = refusal(config(R"({"rope_scaling": {"type": "yarn", "factor": 4,
+      "truncate": false, "original_max_position_embeddings": 4}})"));
+  CHECK(length.key == "rope_scaling.original_max_position_embeddings");
+  CHECK(length.value == "4");
+}
+
 TEST_CASE("lengths, heads and layers are found under every name they go by") {
   for (const char* key : {"max_position_embeddings", "n_positions", "n_ctx", "max_length",
                           "max_sequence_length", "model_max_length", "seq_length", "max_seq_len"}) {

@@ -102,7 +102,19 @@ struct FamilyParameters {
 inline constexpr FamilyParameters kFamilyParameters[] = {
     {"gpt_oss",
      R"({"rope_type":"yarn","factor":32,"beta_fast":32,"beta_slow":1,"truncate":false,
-         "original_max_position_embeddings":4096,"rope_theta":150000})"},
+         "original_max_position_embeddings":4096})"},
+    {"openai_privacy_filter",
+     R"({"rope_type":"yarn","factor":32,"beta_fast":32,"beta_slow":1,"truncate":false,
+         "original_max_position_embeddings":4096})"},
+    {"apertus",
+     R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,
+         "original_max_position_embeddings":8192,"rope_theta":12000000})"},
+    {"cwm",
+     R"({"rope_type":"llama3","factor":16,"low_freq_factor":1,"high_freq_factor":4,
+         "original_max_position_embeddings":8192,"rope_theta":1000000})"},
+    {"higgs_audio_v2",
+     R"({"rope_type":"llama3","factor":32,"low_freq_factor":0.125,"high_freq_factor":0.5,
+         "original_max_position_embeddings":1024,"rope_theta":500000})"},
     {"ministral3",
      R"({"rope_type":"yarn","factor":16,"beta_fast":32,"beta_slow":1,"mscale":1,"mscale_all_dim":1,
          "original_max_position_embeddings":16384,"rope_theta":1000000,
@@ -111,11 +123,33 @@ inline constexpr FamilyParameters kFamilyParameters[] = {
      R"({"rope_type":"yarn","factor":128,"beta_fast":32,"beta_slow":1,"mscale":1,
          "mscale_all_dim":1,"original_max_position_embeddings":8192,"rope_theta":10000,
          "llama_4_scaling_beta":0.1})"},
+    {"mistral_large4_text",
+     R"({"rope_type":"yarn","factor":2048,"beta_fast":32,"beta_slow":1,"attention_factor":1,
+         "original_max_position_embeddings":512,"rope_theta":10000})"},
     {"gemma4_text",
      R"({"full_attention":{"rope_type":"proportional","partial_rotary_factor":0.25,
          "rope_theta":1000000},
          "sliding_attention":{"rope_type":"default","rope_theta":10000}})"},
+    {"gemma4_unified_text",
+     R"({"full_attention":{"rope_type":"proportional","partial_rotary_factor":0.25,
+         "rope_theta":1000000},
+         "sliding_attention":{"rope_type":"default","rope_theta":10000}})"},
 };
+
+/// Classes whose layers rotate with two schedules of their own even when the file says nothing
+/// about it, over layer types that only the class knows.
+inline constexpr std::string_view kOwnSchedules[] = {"beam",
+                                                     "deepseek_v4",
+                                                     "diffusion_gemma_text",
+                                                     "dots3_note_text",
+                                                     "embedding_gemma2_text",
+                                                     "laguna",
+                                                     "lfm3",
+                                                     "mellum",
+                                                     "mimo_v2_flash",
+                                                     "neomme",
+                                                     "ultrabert",
+                                                     "zaya"};
 
 inline std::string_view parameters_of(std::string_view family) {
   for (const FamilyParameters& entry : kFamilyParameters) {
@@ -133,6 +167,10 @@ inline constexpr std::string_view kLatent[] = {"axk1",           "axk2",
                                                "longcat_flash",  "minicpm3",
                                                "mistral4",       "mistral_large4_text",
                                                "youtu"};
+
+/// Latent classes that read head_dim before qk_rope_head_dim, and take a null head_dim for the
+/// quotient of hidden_size and heads.
+inline constexpr std::string_view kHeadDimFirst[] = {"axk1", "deepseek_v3", "youtu"};
 
 /// The softmax scale carries the square of YaRN's law with slope mscale_all_dim.
 inline constexpr std::string_view kSquaredScale[] = {
@@ -154,13 +192,40 @@ inline constexpr std::string_view kAttentionMultiplier[] = {
     "granite_swa", "granitemoe_swa", "granite_docling_text"};
 
 /// Checkpoints whose rotated pairs are neighbours.
-inline constexpr std::string_view kInterleaved[] = {
-    "axk1",         "chatglm",     "codegen",       "cohere",
-    "cohere2",      "cohere2_moe", "deepseek_v2",   "deepseek_v3",
-    "deepseek_v32", "ernie4_5",    "ernie4_5_moe",  "ernie4_5_vl_moe_text",
-    "glm",          "glm4",        "glm4_moe_lite", "glm4v_text",
-    "glm_ocr_text", "gptj",        "helium",        "llama4_text",
-    "mistral4",     "roformer",    "youtu"};
+inline constexpr std::string_view kInterleaved[] = {"axk1",
+                                                    "axk2",
+                                                    "bailing_hybrid",
+                                                    "blt",
+                                                    "chatglm",
+                                                    "codegen",
+                                                    "cohere",
+                                                    "cohere2",
+                                                    "cohere2_moe",
+                                                    "deepseek_v2",
+                                                    "deepseek_v3",
+                                                    "deepseek_v32",
+                                                    "deepseek_v4",
+                                                    "dots3_note_text",
+                                                    "ernie4_5",
+                                                    "ernie4_5_moe",
+                                                    "ernie4_5_vl_moe_text",
+                                                    "glm",
+                                                    "glm4",
+                                                    "glm4_moe_lite",
+                                                    "glm4v_text",
+                                                    "glm_moe_dsa",
+                                                    "glm_ocr_text",
+                                                    "gptj",
+                                                    "helium",
+                                                    "llama4_text",
+                                                    "longcat_flash",
+                                                    "mistral4",
+                                                    "mistral_large4_text",
+                                                    "moonshine",
+                                                    "moonshine_streaming",
+                                                    "openai_privacy_filter",
+                                                    "roformer",
+                                                    "youtu"};
 
 /// Only sliding layers rotate.
 inline constexpr std::string_view kRotatedWhereSliding[] = {"afmoe", "cohere2", "cohere2_moe",

@@ -85,7 +85,7 @@ inline constexpr FamilyDefaults kFamilies[] = {
     {"hyperclovax", 1e4, 2048, 0, 1},
     {"internlm3", 1e4, 32768, 128, 1},
     {"jais2", 1e4, 8192, 0, 1},
-    {"jetmoe", 1e4, 4096, 0, 1},
+    {"jetmoe", 1e4, 4096, 128, 1},
     {"jina_embeddings_v3", 20000, 8194, 0, 1},
     {"kimi_linear", 1e4, 0, 64, 1},
     {"laguna", 1e4, 131072, 128, 1},

@@ -201,6 +201,11 @@ inline Result<Document> parse_document(std::string_view text) {
     document.warnings.emplace_back(
         "the file starts with a byte order mark, which transformers refuses");
   }
+  // nlohmann's parser takes a NUL byte for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return ReadFault{"", "\\x00",
+                     "is not JSON (UTF-8): a NUL byte at byte " + std::to_string(nul + 1)};
+  }
   DocumentBuilder builder(text);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return builder.fault();
   if (!builder.document().is_object())

@@ -91,6 +91,11 @@ inline std::int64_t counted_from(Reading& reading, const MethodInput& input) {
   const std::int64_t inner = reading.integer(own, name).value_or(0);
   const std::int64_t outer = input.block.nested ? 0 : reading.integer(top, name).value_or(0);
   const std::string field = input.block.prefix() + "original_length";
+  const Json* ignored = input.block.nested ? top.present(name) : nullptr;
+  if (ignored != nullptr && *ignored != (inner > 0 ? inner : input.length)) {
+    reading.warn(top.key(name) + " = " + shown(*ignored) +
+                 " is ignored by transformers where layer types have parameters of their own");
+  }
   if (outer > 0) {
     if (inner > 0 && inner != outer) {
       reading.warn(own.key(name) + " = " + std::to_string(inner) + " is ignored, because " +

@@ -147,6 +147,18 @@ inline std::vector<Block> local_and_global_blocks(const Place& parameters, const
   return blocks;
 }
 
+/// A base beside parameters that the class supplies and that have a base of their own.
+inline void warn_of_ignored_base(Reading& reading, const TextModel& model, const Place& supplied) {
+  const Json* theta = model.place.present("rope_theta");
+  if (theta == nullptr) return;
+  const Json* own = supplied.find("rope_theta");
+  const bool by_type = supplied.has("full_attention");
+  if (by_type || (own != nullptr && *own != *theta)) {
+    reading.warn(model.place.key("rope_theta") + " = " + shown(*theta) +
+                 " is ignored, because the " + supplied.path + " has a base of its own");
+  }
+}
+
 inline Parameters parameters_of_file(Reading& reading, const TextModel& model,
                                      const std::vector<std::string>& file_types) {
   Parameters result;
@@ -162,6 +174,16 @@ inline Parameters parameters_of_file(Reading& reading, const TextModel& model,
     result.owned.push_back(Json::parse(parameters_of(model.family), nullptr, false));
     chosen = {&result.owned.back(), model.default_source()};
     reading.warn("the file has no rotary parameters; taken is the " + model.default_source());
+    warn_of_ignored_base(reading, model, chosen);
+  }
+  const bool stated = chosen.object != nullptr && is_nested(chosen, file_types);
+  if (contains(kOwnSchedules, model.family) && !stated &&
+      (chosen.object == nullptr || model.family == "deepseek_v4")) {
+    const bool missing = chosen.object == nullptr;
+    reading.fail(missing ? model.place.key("rope_parameters") : chosen.path, "",
+                 std::string(missing ? "is missing" : "has no entries main and compress") +
+                     ", and the class " + model.family +
+                     " has a schedule of its own that the file does not state");
   }
   if (reading.failed()) return result;
   if (chosen.object != nullptr && is_nested(chosen, file_types)) {
@@ -176,6 +198,14 @@ inline Parameters parameters_of_file(Reading& reading, const TextModel& model,
     }
     const Place local = family->scaled_locally ? chosen : Place{nullptr, chosen.path};
     result.blocks = local_and_global_blocks(chosen, local, *family);
+    // transformers spread the one object over entries of layer types, and read those.
+    for (Block& block : result.blocks) block.nested = true;
+    const Json* type = chosen.present("type");
+    if (type != nullptr && *type != "default" && chosen.present("rope_type") == nullptr) {
+      reading.warn(chosen.key("type") + " = " + shown(*type) +
+                   " counts here; transformers 5 read only rope_type in an old " + model.family +
+                   " file and would not scale");
+    }
     return result;
   }
   if (!model.known()) {

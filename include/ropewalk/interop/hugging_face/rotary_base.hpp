@@ -28,6 +28,10 @@ inline Found theta_of(Reading& reading, const TextModel& model, const Block& blo
         neox ? reading.first_of(top, {"rotary_emb_base", "rope_theta"})
              : reading.first_of(top, {"rope_theta", "rotary_emb_base", "rotary_base", "rope_base",
                                       "attn_config.rope_theta", "rope_freq_constant"});
+    if (neox && name == "rope_theta") {
+      reading.warn(top.key(name) + " holds here, but transformers read only rotary_emb_base in " +
+                   model.family);
+    }
     if (!name.empty()) return take(top, name);
     if (top.has("rope_theta")) return take(top, "rope_theta");
     if (top.present("rope_ratio") != nullptr) {
@@ -68,6 +72,10 @@ inline Found partial_of(Reading& reading, const TextModel& model, const Block& b
         neox ? reading.first_of(model.place, {"rotary_pct", "partial_rotary_factor"})
              : reading.first_of(model.place, {"partial_rotary_factor", "rotary_pct",
                                               "rotary_emb_fraction", "rope_pct", "rope_percent"});
+    if (neox && name == "partial_rotary_factor") {
+      reading.warn(model.place.key(name) +
+                   " holds here, but transformers read only rotary_pct in " + model.family);
+    }
     if (!name.empty()) return take(model.place, name);
   }
   if (model.known() && model.defaults->partial != 1.0)

@@ -40,6 +40,20 @@ inline bool describes_heads(const Place& place) {
   return false;
 }
 
+/// Rotary keys at the top of a file whose text model is an object of its own: nothing reads them.
+inline void warn_of_outer_keys(Reading& reading, const Place& top, const Place& inner) {
+  for (const std::string_view name :
+       {"rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor", "head_dim",
+        "max_position_embeddings", "original_max_position_embeddings"}) {
+    const Json* outer = top.present(name);
+    if (outer == nullptr || (outer->is_object() && outer->empty())) continue;
+    const Json* own = inner.find(name);
+    if (own != nullptr && *own == *outer) continue;
+    reading.warn(top.key(name) + " = " + shown(*outer) + " stands outside " + inner.path +
+                 " and is ignored");
+  }
+}
+
 inline TextModel text_model(Reading& reading, const Json& root) {
   TextModel model;
   model.place.object = &root;
@@ -60,6 +74,7 @@ inline TextModel text_model(Reading& reading, const Json& root) {
     }
     model.place = inner;
     model.text_key = inner.path;
+    warn_of_outer_keys(reading, top, inner);
     break;
   }
   model.model_type = reading.text(model.place, "model_type").value_or("");
@@ -105,23 +120,25 @@ inline int rotary_head_dim(Reading& reading, const TextModel& model, std::string
     reading.note(prefix + "head_dim", model.default_source());
     return value;
   };
-  const int assumed = model.known() ? model.defaults->head_dim : 0;
+  // A null is no absence: the class's own width then gives way to the quotient.
+  const bool null_width = place.has("head_dim") && place.present("head_dim") == nullptr;
+  const int assumed = model.known() && !null_width ? model.defaults->head_dim : 0;
   const bool latent = contains(kLatent, model.family) ||
                       (!model.known() && place.present("qk_rope_head_dim") != nullptr);
   if (contains(kGlobalHeads, model.family) && layer_type == "full_attention") {
     if (const auto value = take("global_head_dim")) return *value;
-    if (place.present("head_dim") == nullptr) return assume(512);
+    return assume(512);
   }
   if (latent) {
-    const bool own_first = model.family == "deepseek_v3" && place.present("head_dim") != nullptr;
+    const bool own_first = contains(kHeadDimFirst, model.family) && place.has("head_dim");
     if (own_first && place.present("qk_rope_head_dim") != nullptr &&
         *place.find("head_dim") != *place.find("qk_rope_head_dim")) {
       reading.warn(place.key("qk_rope_head_dim") + " is ignored, because transformers read " +
-                   place.key("head_dim") + " first");
+                   place.key("head_dim") + (null_width ? " = null" : "") + " first");
     }
     if (!own_first) {
       if (const auto value = take("qk_rope_head_dim", 0)) return *value;
-      if (assumed > 0) return assume(assumed);
+      if (model.known()) return assume(model.defaults->head_dim);
     }
   }
   const std::string_view own =

@@ -19,6 +19,29 @@ namespace ropewalk {
 inline namespace v0 {
 namespace detail {
 
+/// Mistral 4 takes its share of the whole query head. Where that is not qk_rope_head_dim, which is
+/// all that its attention hands over, transformers stop with an error; that width is kept here.
+inline void check_mistral4(Reading& reading, const TextModel& model, const Block& block,
+                           std::string_view rope_type, int head_dim, const Found& partial) {
+  const std::int64_t rest =
+      reading.integer(model.place, "qk_nope_head_dim", 0, kMaximumCount).value_or(64);
+  const double whole = static_cast<double>(rest + head_dim);
+  constexpr std::string_view old_key = "rope_scaling";
+  const std::string& path = block.place.path;
+  const bool old_style = path.size() >= old_key.size() &&
+                         path.compare(path.size() - old_key.size(), old_key.size(), old_key) == 0;
+  // transformers fill in the share in rope_parameters only.
+  double share = old_style ? 1.0 : head_dim / whole;
+  if (!partial.key.empty()) share = partial.value;
+  if (rope_type == "default") share = 1.0;  // and ignore it there
+  const int width = static_cast<int>(whole * share);
+  if (reading.failed() || width == head_dim) return;
+  reading.warn(block.place.key("partial_rotary_factor") + ": transformers turn " +
+               std::to_string(width) + " elements here and fail; the " + std::to_string(head_dim) +
+               " of " + reading.source(block.prefix() + "head_dim", "qk_rope_head_dim") +
+               " are taken");
+}
+
 /// How many elements rotate: a key that says it outright, else the share of the head, rounded down.
 inline int rotary_elements(Reading& reading, const TextModel& model, const Block& block,
                            int head_dim, const Found& partial) {
@@ -103,6 +126,20 @@ inline void read_sections(Reading& reading, const TextModel& model, const Block&
 inline void check_variant(Reading& reading, const Block& block, const RopeVariant& variant) {
   const Fault fault = check(variant.config, variant.scaling);
   if (fault.code == Errc::ok || reading.failed()) return;
+  const auto* yarn = std::get_if<Yarn>(&variant.scaling);
+  if (yarn != nullptr && fault.code == Errc::no_solution) {
+    const std::string length = std::to_string(variant.config.original_length);
+    char theta[32];
+    std::snprintf(theta, sizeof theta, "%.17g", variant.config.theta);
+    if (yarn->correction_range(variant.config).high < 0.0) {  // whatever the base is
+      reading.fail(reading.source(block.prefix() + "original_length", "original_length"), length,
+                   "is too short for YaRN's range");
+    } else {
+      reading.fail(reading.source(block.prefix() + "theta", "rope_theta"), theta,
+                   "is too small for YaRN's range at an original length of " + length);
+    }
+    return;
+  }
   std::string key = reading.source(block.prefix() + fault.field, block.place.key(fault.field));
   if (fault.index >= 0) key += '[' + std::to_string(fault.index) + ']';
   char value[32];
@@ -162,6 +199,8 @@ inline RopeVariant variant_of(Reading& reading, const TextModel& model, const Bl
     if (partial.key.empty())
       reading.warn(block.place.key("partial_rotary_factor") + " is missing; taken as 1");
   } else {
+    if (model.family == "mistral4")
+      check_mistral4(reading, model, block, type.name, config.head_dim, partial);
     config.rotary_dim = rotary_elements(reading, model, block, config.head_dim, partial);
     const bool ignored = type.name == "default" && partial.value != 1.0 && model.known() &&
                          !contains(kPartialByDefault, model.family);

@@ -66,6 +66,17 @@ TEST_CASE("a text that is not one JSON object is refused with the place") {
   CHECK(says(refusal("hello"), "hello: is not JSON"));
 }
 
+TEST_CASE("a NUL byte is refused wherever it stands, and its place named") {
+  const std::string sound = R"({"rope_theta": 1e4})";
+  for (std::size_t at = 0; at <= sound.size(); ++at) {
+    std::string text = sound;
+    text.insert(at, 1, '\0');
+    const rw::ReadFault fault = refusal(text);
+    CHECK(says(fault, ("a NUL byte at byte " + std::to_string(at + 1)).c_str()));
+  }
+  CHECK(says(refusal(sound + '\0' + "{"), "byte 20"));
+}
+
 TEST_CASE("a number that JSON does not have is refused with its key") {
   for (const char* number : {"NaN", "Infinity", "-Infinity", "0x10", "01", "+1", "1.", ".5"}) {
     const rw::ReadFault fault =
