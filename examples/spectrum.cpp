@@ -39,10 +39,48 @@ double softmax_multiplier(const rw::ModelConfig& model, const rw::RopeVariant& r
   return model.softmax_multiplier;
 }
 
+/// What one call says.
+struct SpectrumOutput {
+  const rw::ModelConfig& model;
+  const rw::RopeVariant& rope;
+  rw::Spectrum spectrum;
+  std::vector<double> divisors;  // empty: not asked for
+};
+
 std::string joined(const std::vector<double>& values, const char* separator) {
   std::string text;
   for (const double value : values) text += (text.empty() ? "" : separator) + number(value, 17);
   return text;
+}
+
+std::string text_of(const SpectrumOutput& output) {
+  const rw::RopeVariant& rope = output.rope;
+  const bool factors = !output.divisors.empty();
+  return "rope_type " + rope.rope_type + "\nrotary_dim " + std::to_string(rope.config.rotary_dim) +
+         "\ntheta " + number(rope.config.theta) + "\nattention_factor " +
+         number(output.spectrum.attention_factor) + "\nsoftmax_multiplier " +
+         number(softmax_multiplier(output.model, rope)) + "\n" +
+         (factors ? "ggml_factors\n" : "inv_freq\n") +
+         joined(factors ? output.divisors : output.spectrum.inv_freq, "\n") + "\n";
+}
+
+std::string json_of(const SpectrumOutput& output) {
+  const rw::RopeVariant& rope = output.rope;
+  nlohmann::ordered_json object;
+  object["rope_type"] = rope.rope_type;
+  object["layer_type"] = rope.layer_type;
+  object["head_dim"] = rope.config.head_dim;
+  object["rotary_dim"] = rope.config.rotary_dim;
+  object["theta"] = rope.config.theta;
+  object["attention_factor"] = output.spectrum.attention_factor;
+  object["softmax_multiplier"] = softmax_multiplier(output.model, rope);
+  object["warnings"] = output.model.warnings;
+  std::string text = object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  text.pop_back();
+  // By hand, because the JSON library prints the shortest digits and engines compare 17.
+  text += ",\"inv_freq\":[" + joined(output.spectrum.inv_freq, ",") + "]";
+  if (!output.divisors.empty()) text += ",\"ggml_factors\":[" + joined(output.divisors, ",") + "]";
+  return text + "}\n";
 }
 
 int print_spectrum(int argc, char** argv) {
@@ -75,37 +113,14 @@ int print_spectrum(int argc, char** argv) {
         length_text.empty() ? 0 : parse_length("--sequence-length", length_text);
     const rw::ModelConfig model = choice.load();
     const rw::RopeVariant& rope = variant_of(model, layer_type);
-    const rw::Spectrum spectrum = rw::spectrum(rope.config, rw::at_length(rope.scaling, length));
-    const std::vector<double> divisors =
-        factors ? rw::freq_factors(spectrum, rope.config) : std::vector<double>{};
-
+    SpectrumOutput output{
+        model, rope, rw::spectrum(rope.config, rw::at_length(rope.scaling, length)), {}};
+    if (factors) output.divisors = rw::freq_factors(output.spectrum, rope.config);
+    std::cout << (json ? json_of(output) : text_of(output));
     if (!json) {
-      std::cout << "rope_type " << rope.rope_type << "\nrotary_dim " << rope.config.rotary_dim
-                << "\ntheta " << number(rope.config.theta) << "\nattention_factor "
-                << number(spectrum.attention_factor) << "\nsoftmax_multiplier "
-                << number(softmax_multiplier(model, rope)) << "\n"
-                << (factors ? "ggml_factors\n" : "inv_freq\n")
-                << joined(factors ? divisors : spectrum.inv_freq, "\n") << "\n";
       for (const std::string& warning : model.warnings)
         std::cerr << app.get_name() << ": warning: " << warning << "\n";
-      return 0;
     }
-    nlohmann::ordered_json object;
-    object["rope_type"] = rope.rope_type;
-    object["layer_type"] = rope.layer_type;
-    object["head_dim"] = rope.config.head_dim;
-    object["rotary_dim"] = rope.config.rotary_dim;
-    object["theta"] = rope.config.theta;
-    object["attention_factor"] = spectrum.attention_factor;
-    object["softmax_multiplier"] = softmax_multiplier(model, rope);
-    object["warnings"] = model.warnings;
-    std::string text =
-        object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-    text.pop_back();
-    // By hand, because the JSON library prints the shortest digits and engines compare 17.
-    text += ",\"inv_freq\":[" + joined(spectrum.inv_freq, ",") + "]";
-    if (factors) text += ",\"ggml_factors\":[" + joined(divisors, ",") + "]";
-    std::cout << text << "}\n";
     return 0;
   });
 }

@@ -1,4 +1,5 @@
 #include <ropewalk/analysis/coverage.hpp>
+#include <ropewalk/interop/engine_flags.hpp>
 #include <ropewalk/spectrum.hpp>
 #include <ropewalk/theta.hpp>
 #include <support/candidates.hpp>
@@ -15,11 +16,12 @@ namespace {
 // Liu's law reach as far (kUntrainedReach); position interpolation is poor beyond 2.
 constexpr double kUntrainedReachLinear = 2.0;
 
-/// The same method on another base.
-rw::RopeConfig with_theta(rw::RopeConfig config, double theta) {
-  config.theta = theta;
-  return config;
-}
+/// Why a method has no value here.
+struct NotApplicable {
+  std::string reason;
+};
+
+struct Method;
 
 class Builder {
  public:
@@ -30,71 +32,93 @@ class Builder {
         factor_(static_cast<double>(target_length) /
                 static_cast<double>(start.plain.original_length)) {}
 
-  std::vector<Candidate> list() {
-    const rw::RopeConfig& plain = start_.plain;
-    add_base("liu", "Liu's law", [&] { return rw::theta_for_length(plain, target_); });
-    add_base("strict", "strict base", [&] { return strict_theta(); });
-    add_base("ntk_aware", "NTK-aware", [&] { return rw::ntk_theta(plain, factor_); });
-    add_base("dynamic_ntk", "dynamic NTK",
-             [&] { return rw::dynamic_ntk_theta(plain, factor_, target_); });
-    add_method("yarn", "YaRN", yarn());
-    add_method("llama3", "Llama-3 rule", llama3());
-    add_linear();
-    add_base("koboldcpp", "KoboldCpp", [&] { return koboldcpp_theta(); });
-    add_base("tabbyapi", "tabbyAPI", [&] { return tabbyapi_theta(); });
-    return std::move(candidates_);
+  void liu(Candidate& candidate) const {
+    set_base(candidate, rw::theta_for_length(start_.plain, target_));
   }
 
- private:
-  template <typename Law>
-  void add_base(std::string_view method, std::string_view title, Law law) {
-    Candidate candidate = begin(method, title);
-    try {
-      candidate.config = with_theta(start_.plain, law());
-      candidate.scaling = start_.plain_scaling;
-    } catch (const std::invalid_argument& fault) {
-      candidate.reason = fault.what();
-    }
-    finish(std::move(candidate));
+  /// Complete pairs are counted among those that turn, which critical_pair cannot know of a
+  /// proportional spectrum.
+  void strict(Candidate& candidate) const {
+    const bool complete = start_.complete_pairs + start_.still_pairs == trained_.pairs();
+    set_base(candidate,
+             complete ? start_.plain.theta : rw::strict_theta_for_length(start_.plain, target_));
   }
 
-  void add_method(std::string_view method, std::string_view title, rw::Scaling scaling) {
-    Candidate candidate = begin(method, title);
-    candidate.config = start_.plain;
-    candidate.scaling = std::move(scaling);
-    if (std::holds_alternative<rw::Proportional>(start_.plain_scaling))
-      candidate.reason = "no engine runs it on top of proportional rotation";
-    finish(std::move(candidate));
+  void ntk_aware(Candidate& candidate) const {
+    set_base(candidate, rw::ntk_theta(start_.plain, factor_));
   }
 
-  void add_linear() {
-    if (const auto* proportional = std::get_if<rw::Proportional>(&start_.plain_scaling)) {
-      Candidate candidate = begin("linear", "PI");
-      candidate.config = start_.plain;
-      candidate.scaling = rw::Proportional{proportional->partial_rotary_factor, factor_};
-      finish(std::move(candidate));
-      return;
-    }
-    add_method("linear", "PI", rw::Linear{factor_});
+  void dynamic_ntk(Candidate& candidate) const {
+    set_base(candidate, rw::dynamic_ntk_theta(start_.plain, factor_, target_));
   }
 
-  Candidate begin(std::string_view method, std::string_view title) const {
-    Candidate candidate;
-    candidate.method = method;
-    candidate.title = title;
-    candidate.factor = factor_;
-    return candidate;
-  }
-
-  void finish(Candidate candidate) {
-    if (candidate.applies()) {
-      try {
-        measure(candidate);
-      } catch (const std::invalid_argument& fault) {
-        candidate.reason = fault.what();
+  /// A model that YaRN already stretched keeps the shape of its ramp.
+  void yarn(Candidate& candidate) const {
+    rw::Yarn yarn;
+    if (const auto* file = std::get_if<rw::Yarn>(&start_.file_scaling)) {
+      yarn = *file;
+      // A factor that only spells out the formula belongs to the old length.
+      rw::Yarn formula = *file;
+      formula.explicit_attention_factor.reset();
+      if (file->explicit_attention_factor) {
+        const double stated = *file->explicit_attention_factor;
+        const double derived = formula.attention_factor(start_.file_config);
+        const double difference = stated > derived ? stated - derived : derived - stated;
+        if (difference < 1e-3)  // files print it with four digits
+          yarn.explicit_attention_factor.reset();
       }
     }
-    candidates_.push_back(std::move(candidate));
+    yarn.factor = factor_;
+    set_method(candidate, yarn);
+  }
+
+  void llama3(Candidate& candidate) const {
+    rw::Llama3 rule;
+    if (const auto* file = std::get_if<rw::Llama3>(&start_.file_scaling)) rule = *file;
+    rule.factor = factor_;
+    set_method(candidate, rule);
+  }
+
+  void linear(Candidate& candidate) const {
+    const auto* proportional = std::get_if<rw::Proportional>(&start_.plain_scaling);
+    if (proportional == nullptr) return set_method(candidate, rw::Linear{factor_});
+    candidate.config = start_.plain;
+    candidate.scaling = rw::Proportional{proportional->partial_rotary_factor, factor_};
+  }
+
+  void koboldcpp(Candidate& candidate) const {
+    refuse_where_scaled("KoboldCpp");
+    const auto theta = rw::koboldcpp_theta(start_.plain, target_);
+    if (!theta) {
+      throw NotApplicable{
+          "KoboldCpp keeps the model's own base: it acts for bases of exactly 10000 or 500000 and "
+          "contexts beyond both the trained length and 2048"};
+    }
+    set_base(candidate, *theta);
+  }
+
+  void tabbyapi(Candidate& candidate) const {
+    refuse_where_scaled("tabbyAPI");
+    if (std::holds_alternative<rw::Proportional>(start_.plain_scaling))
+      throw NotApplicable{"tabbyAPI's alpha knows nothing of proportional rotation"};
+    set_base(candidate, rw::exllama_theta(start_.plain, rw::tabbyapi_alpha(factor_)));
+  }
+
+  /// One row: what `method` does and what it leads to, or why it does not apply.
+  Candidate candidate(const Method& method) const;
+
+ private:
+  void set_base(Candidate& candidate, double theta) const {
+    candidate.config = start_.plain;
+    candidate.config.theta = theta;
+    candidate.scaling = start_.plain_scaling;
+  }
+
+  void set_method(Candidate& candidate, rw::Scaling scaling) const {
+    if (std::holds_alternative<rw::Proportional>(start_.plain_scaling))
+      throw NotApplicable{"no engine runs it on top of proportional rotation"};
+    candidate.config = start_.plain;
+    candidate.scaling = std::move(scaling);
   }
 
   void measure(Candidate& candidate) const {
@@ -112,85 +136,82 @@ class Builder {
     candidate.needs_training = factor_ > reach || coverage.over_range_pairs > 0;
   }
 
-  /// Complete pairs are counted among those that turn, which critical_pair cannot know of a
-  /// proportional spectrum.
-  double strict_theta() const {
-    if (start_.complete_pairs + start_.still_pairs == trained_.pairs()) return start_.plain.theta;
-    return rw::strict_theta_for_length(start_.plain, target_);
-  }
-
-  /// A model that YaRN already stretched keeps the shape of its ramp.
-  rw::Scaling yarn() const {
-    rw::Yarn yarn;
-    if (const auto* file = std::get_if<rw::Yarn>(&start_.file_scaling)) {
-      yarn = *file;
-      // A factor that only spells out the formula belongs to the old length.
-      rw::Yarn formula = *file;
-      formula.explicit_attention_factor.reset();
-      if (file->explicit_attention_factor) {
-        const double stated = *file->explicit_attention_factor;
-        const double derived = formula.attention_factor(start_.file_config);
-        const double difference = stated > derived ? stated - derived : derived - stated;
-        if (difference < 1e-3)  // files print it with four digits
-          yarn.explicit_attention_factor.reset();
-      }
-    }
-    yarn.factor = factor_;
-    return yarn;
-  }
-
-  rw::Scaling llama3() const {
-    rw::Llama3 rule;
-    if (const auto* file = std::get_if<rw::Llama3>(&start_.file_scaling)) rule = *file;
-    rule.factor = factor_;
-    return rule;
-  }
-
   void refuse_where_scaled(const char* program) const {
-    if (!std::holds_alternative<rw::Unscaled>(start_.file_scaling)) {
-      throw std::invalid_argument(std::string(program) +
-                                  " computes from the claimed length, on top of what the file "
-                                  "already does to its frequencies");
+    if (rw::detail::is_scaled(start_.file_scaling)) {
+      throw NotApplicable{std::string(program) +
+                          " computes from the claimed length, on top of what the file already does "
+                          "to its frequencies"};
     }
-  }
-
-  double koboldcpp_theta() const {
-    refuse_where_scaled("KoboldCpp");
-    if (const auto theta = rw::koboldcpp_theta(start_.plain, target_)) return *theta;
-    throw std::invalid_argument(
-        "KoboldCpp keeps the model's own base: it acts for bases of exactly 10000 or 500000 and "
-        "contexts beyond both the trained length and 2048");
-  }
-
-  double tabbyapi_theta() const {
-    refuse_where_scaled("tabbyAPI");
-    return rw::exllama_theta(start_.plain, rw::tabbyapi_alpha(factor_));
   }
 
   const CandidateStart& start_;
   std::int64_t target_;
   rw::Spectrum trained_;
   double factor_;
-  std::vector<Candidate> candidates_;
 };
+
+/// A way to a longer context, and what works it out.
+struct Method {
+  std::string_view name;   // as in the JSON output
+  std::string_view title;  // as in the table
+  void (Builder::*work_out)(Candidate& candidate) const;
+};
+
+constexpr Method kMethods[] = {
+    {"liu", "Liu's law", &Builder::liu},
+    {"strict", "strict base", &Builder::strict},
+    {"ntk_aware", "NTK-aware", &Builder::ntk_aware},
+    {"dynamic_ntk", "dynamic NTK", &Builder::dynamic_ntk},
+    {"yarn", "YaRN", &Builder::yarn},
+    {"llama3", "Llama-3 rule", &Builder::llama3},
+    {"linear", "PI", &Builder::linear},
+    {"koboldcpp", "KoboldCpp", &Builder::koboldcpp},
+    {"tabbyapi", "tabbyAPI", &Builder::tabbyapi},
+};
+
+Candidate begin(const Method& method, double factor) {
+  Candidate candidate;
+  candidate.method = method.name;
+  candidate.title = method.title;
+  candidate.factor = factor;
+  return candidate;
+}
+
+/// The library's message without the name of the function that refused.
+std::string without_place(std::string_view message) {
+  const std::size_t colon = message.find(": ");
+  return std::string(colon == std::string_view::npos ? message : message.substr(colon + 2));
+}
+
+Candidate Builder::candidate(const Method& method) const {
+  Candidate candidate = begin(method, factor_);
+  try {
+    (this->*method.work_out)(candidate);
+    if (!rw::detail::fits_float32(candidate.config.theta))
+      throw NotApplicable{rw::detail::theta_beyond_float32(candidate.config.theta)};
+    measure(candidate);
+  } catch (const NotApplicable& refusal) {
+    candidate.reason = refusal.reason;
+  } catch (const std::invalid_argument& fault) {
+    candidate.reason = without_place(fault.what());
+  }
+  return candidate;
+}
 
 }  // namespace
 
 std::vector<Candidate> list_candidates(const CandidateStart& start, std::int64_t target_length) {
-  return Builder(start, target_length).list();
+  const Builder builder(start, target_length);
+  std::vector<Candidate> candidates;
+  for (const Method& method : kMethods) candidates.push_back(builder.candidate(method));
+  return candidates;
 }
 
 std::vector<Candidate> refuse_candidates(const std::string& reason, double factor) {
-  constexpr std::string_view methods[] = {"liu",    "strict", "ntk_aware", "dynamic_ntk", "yarn",
-                                          "llama3", "linear", "koboldcpp", "tabbyapi"};
   std::vector<Candidate> candidates;
-  for (const std::string_view method : methods) {
-    Candidate candidate;
-    candidate.method = method;
-    candidate.title = method;
-    candidate.reason = reason;
-    candidate.factor = factor;
-    candidates.push_back(std::move(candidate));
+  for (const Method& method : kMethods) {
+    candidates.push_back(begin(method, factor));
+    candidates.back().reason = reason;
   }
   return candidates;
 }

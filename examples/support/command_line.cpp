@@ -45,17 +45,39 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-/// The three names nearest to what was typed.
-std::string closest_names(const std::string& typed) {
+std::size_t common_prefix(std::string_view a, std::string_view b) {
+  const auto [end, other] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<std::size_t>(end - a.begin());
+}
+
+/// True where a name may have been meant: a third of the letters wrong, or begun alike.
+bool is_close(std::string_view wanted, std::string_view name) {
+  return edit_distance(wanted, name) <= wanted.size() / 3 ||
+         common_prefix(wanted, name) >= std::clamp<std::size_t>(wanted.size(), 3, 4);
+}
+
+/// Up to three names that are near to what was typed, nearest first.
+std::vector<std::string_view> close_names(const std::string& typed) {
   const std::string wanted = lower_case(typed.substr(0, 64));
-  std::vector<std::string_view> all = names();
-  std::stable_sort(all.begin(), all.end(), [&](std::string_view a, std::string_view b) {
+  std::vector<std::string_view> close;
+  for (const std::string_view name : names()) {
+    if (is_close(wanted, name)) close.push_back(name);
+  }
+  std::stable_sort(close.begin(), close.end(), [&](std::string_view a, std::string_view b) {
     return edit_distance(wanted, a) < edit_distance(wanted, b);
   });
-  std::string text;
-  for (std::size_t index = 0; index < all.size() && index < 3; ++index)
-    text += (index == 0 ? "" : ", ") + std::string(all[index]);
-  return text;
+  if (close.size() > 3) close.resize(3);
+  return close;
+}
+
+std::string unknown_model(const std::string& typed) {
+  std::string text = "no shipped model is called " + typed.substr(0, 64);
+  const std::vector<std::string_view> close = close_names(typed);
+  if (close.empty()) return text + "; --list-models shows all";
+  text += close.size() == 1 ? "; the closest name is " : "; the closest names are ";
+  for (const std::string_view name : close)
+    text += (name == close.front() ? "" : ", ") + std::string(name);
+  return text + " (--list-models shows all)";
 }
 
 std::string sentence(const rw::ReadFault& fault) {
@@ -113,9 +135,7 @@ rw::ModelConfig ModelChoice::load() const {
     if (!read) throw Failure{kBadConfig, model_name + ": " + sentence(read.fault())};
     return read.value();
   }
-  throw Failure{kUsageError, "no shipped model is called " + model_name.substr(0, 64) +
-                                 "; the closest names are " + closest_names(model_name) +
-                                 " (--list-models shows all)"};
+  throw Failure{kUsageError, unknown_model(model_name)};
 }
 
 std::string ModelChoice::title() const {

@@ -29,7 +29,7 @@ struct ModelChoice {
 
   void add_options(CLI::App& app);
 
-  /// Throws Failure: usage for none, both or an unknown name (with the closest ones), bad config
+  /// Throws Failure: usage for none, both or an unknown name (with close ones), bad config
   /// for a file that cannot be read or holds a fault.
   ropewalk::ModelConfig load() const;
 

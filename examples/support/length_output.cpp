@@ -153,6 +153,14 @@ rw::EngineLines paste(const LengthOutput& output, rw::Engine engine) {
   return rw::engine_lines(engine, output.model, report.schedule());
 }
 
+/// The reason in the screen's width; a command after it stays whole, to be copied.
+std::string refusal_text(const std::string& refusal) {
+  const std::size_t end = std::min(refusal.find('\n'), refusal.size());
+  std::string text = wrapped("  ", "refused: " + refusal.substr(0, end));
+  if (end < refusal.size()) text += refusal.substr(end + 1) + "\n";
+  return text;
+}
+
 std::string paste_text(const LengthOutput& output) {
   const LengthReport& report = output.report;
   if (report.recommended == "none" && !report.change_length) return {};
@@ -166,7 +174,7 @@ std::string paste_text(const LengthOutput& output) {
     const rw::EngineLines lines = paste(output, engine.engine);
     text += std::string(engine.name) + ":\n";
     if (lines.refused) {
-      text += wrapped("  ", "refused: " + lines.text);
+      text += refusal_text(lines.text);
     } else {
       text += lines.text + "\n";
     }

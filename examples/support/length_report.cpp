@@ -97,14 +97,9 @@ bool sound(const LengthReport& report, std::string_view method) {
 std::string_view own_method(const rw::Scaling& scaling) {
   if (std::holds_alternative<rw::Yarn>(scaling)) return "yarn";
   if (std::holds_alternative<rw::Llama3>(scaling)) return "llama3";
-  if (std::holds_alternative<rw::Linear>(scaling)) return "linear";
-  const auto* proportional = std::get_if<rw::Proportional>(&scaling);
-  return proportional != nullptr && proportional->factor > 1.0 ? "linear" : "";
-}
-
-bool is_scaled(const rw::Scaling& scaling) {
-  return !std::holds_alternative<rw::Unscaled>(scaling) &&
-         !(std::holds_alternative<rw::Proportional>(scaling) && own_method(scaling).empty());
+  const bool divided = std::holds_alternative<rw::Linear>(scaling) ||
+                       std::holds_alternative<rw::Proportional>(scaling);
+  return divided && rw::detail::is_scaled(scaling) ? "linear" : "";
 }
 
 void recommend(LengthReport& report, const rw::Scaling& file_scaling) {
@@ -142,7 +137,8 @@ void recommend(LengthReport& report, const rw::Scaling& file_scaling) {
     }
     return;
   }
-  report.no_schedule = "no method keeps every pair within the angles it was trained on";
+  report.no_schedule =
+      "no method that engines can run keeps every pair within the angles it was trained on";
 }
 
 /// Files of this kind say what base they run with, not what they were trained with.
@@ -189,7 +185,7 @@ void warn_about_method(LengthReport& report, const rw::ModelConfig& model, const
           "beyond " + tokens(report.claimed_length) +
           " the model was never trained under this method either: test it");
     }
-  } else if (chosen != nullptr && chosen->needs_training) {
+  } else if (chosen != nullptr && chosen->method != "yarn" && chosen->needs_training) {
     report.warnings.emplace_back(
         "a model that is not going to be trained fares better under yarn, which keeps the fast "
         "pairs, and still loses quality at this factor");
@@ -283,7 +279,7 @@ LengthReport report_length(const rw::ModelConfig& model, std::int64_t target_len
                                        file_scaling, report.critical_pair, report.still_pairs},
                                       std::max(target_length, report.plain.original_length));
 
-  const bool scaled = is_scaled(file_scaling);
+  const bool scaled = rw::detail::is_scaled(file_scaling);
   if (target_length <= reach) {
     report.reason = within_reach(reach, trained_length ? "was trained to"
                                         : scaled       ? "reaches as it is"

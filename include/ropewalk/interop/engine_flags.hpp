@@ -59,7 +59,7 @@ inline std::optional<Engine> engine_named(std::string_view name) noexcept {
 
 /// The lines that make an engine run `schedule` on `model`: a command, a config member, a file. The
 /// word MODEL stands for the path. Refused, with the reason, where the engine would silently ignore
-/// a part of it or run something else.
+/// a part of it or run something else, and where theta leaves float32, in which engines compute.
 ///   model        as read from its config.json
 ///   schedule     checked here as by check(config, scaling); variant indexes model.variants
 ///   Numbers      float64 where the engine reads JSON, nine digits where it keeps float32; a point
@@ -74,6 +74,8 @@ inline EngineLines engine_lines(Engine engine, const ModelConfig& model,
     return detail::refused(std::string(fault.field) + " = " + detail::json_text(fault.value) + " " +
                            message(fault.code));
   }
+  if (!detail::fits_float32(schedule.config.theta))
+    return detail::refused(detail::theta_beyond_float32(schedule.config.theta));
   switch (engine) {
     case Engine::llama_cpp:
       return detail::llama_cpp_lines(model, schedule);

@@ -55,15 +55,28 @@ TEST_CASE("exactly one of config and model is asked for") {
   }
 }
 
-TEST_CASE("an unknown model suggests the closest names") {
-  ModelChoice choice;
-  choice.model_name = "lama3-8b";
-  try {
-    choice.load();
-    FAIL("loaded an unknown model");
-  } catch (const Failure& failure) {
-    CHECK(failure.exit_code == kUsageError);
-    CHECK(failure.message.find("llama-3-8b") != std::string::npos);
+TEST_CASE("an unknown model suggests the names near to it and no others") {
+  const auto message_for = [](const char* name) {
+    ModelChoice choice;
+    choice.model_name = name;
+    try {
+      choice.load();
+    } catch (const Failure& failure) {
+      CHECK(failure.exit_code == kUsageError);
+      return failure.message;
+    }
+    return std::string("loaded");
+  };
+  for (const char* near : {"lama3-8b", "llama3", "LLAMA", "llama-3-8c"}) {
+    INFO(near);
+    CHECK(message_for(near).find("llama-3-8b") != std::string::npos);
+  }
+  CHECK(message_for("qwen").find("qwen") != message_for("qwen").rfind("qwen"));
+  for (const char* far : {"nope", "x", "zzzzzzzzzzzz"}) {
+    const std::string message = message_for(far);
+    INFO(message);
+    CHECK(message.find("closest") == std::string::npos);
+    CHECK(message.find("--list-models") != std::string::npos);
   }
 }
 

@@ -216,6 +216,7 @@ TEST_CASE("a base whose pairs all turned needs nothing but the length") {
 TEST_CASE("trained lengths too short or unknown have no schedule") {
   CHECK_FALSE(report_of(kLlama3, 100, 6).no_schedule.empty());
   CHECK(report_of(kLlama3, 100, 7).no_schedule.empty());
+  CHECK(report_of(kLlama3, 100, 7).diagnosed);
   rw::ModelConfig model = model_of(kLlama3);
   model.claimed_length = 0;
   model.original_length = 0;
@@ -223,6 +224,39 @@ TEST_CASE("trained lengths too short or unknown have no schedule") {
   const LengthReport report = report_length(model, 100, std::nullopt);
   CHECK(report.no_schedule.find("--trained-length") != std::string::npos);
   CHECK(report_length(model, 16384, 8192).recommended == "yarn");
+}
+
+TEST_CASE("a base that float32 does not hold is no candidate and never recommended") {
+  const LengthReport report = report_of(kLlama3, 100, 7);
+  for (const char* method : {"liu", "strict"}) {
+    CHECK_FALSE(candidate(report, method).applies());
+    CHECK(candidate(report, method).reason.find("float32") != std::string::npos);
+  }
+  CHECK(report.recommended == "yarn");
+  rw::ModelConfig model = model_of(kLlama3);
+  model.variants.front().config.theta = 3.5e38;
+  const LengthReport beyond = report_length(model, 16384, std::nullopt);
+  CHECK_FALSE(beyond.no_schedule.empty());
+  for (const Candidate& entry : beyond.candidates) CHECK_FALSE(entry.applies());
+}
+
+TEST_CASE("reasons name fields and values, not functions") {
+  const LengthReport report = report_of(R"({"model_type": "llama", "head_dim": 2,
+    "hidden_size": 8, "num_attention_heads": 4, "max_position_embeddings": 8192,
+    "rope_theta": 10000.0})",
+                                        65536);
+  CHECK(candidate(report, "ntk_aware").reason ==
+        "rotary_dim = 2 is below the smallest value allowed");
+  CHECK(candidate(report, "dynamic_ntk").reason == candidate(report, "ntk_aware").reason);
+  CHECK(candidate(report, "tabbyapi").reason == candidate(report, "ntk_aware").reason);
+}
+
+TEST_CASE("methods that do not apply keep their titles") {
+  const LengthReport applies = report_of(kLlama3, 16384);
+  const LengthReport refused = report_of(kLlama3, 100, 6);
+  REQUIRE(applies.candidates.size() == refused.candidates.size());
+  for (std::size_t index = 0; index < applies.candidates.size(); ++index)
+    CHECK(applies.candidates[index].title == refused.candidates[index].title);
 }
 
 TEST_CASE("a method without a value says why and carries none") {

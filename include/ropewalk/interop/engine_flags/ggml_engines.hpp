@@ -27,7 +27,6 @@ inline std::string ggml_refusal(const ModelConfig& model, const EngineSchedule& 
   if (schedule.length > 2147483647)
     return "the engine counts the context in 32 bits, so it ends at 2147483647 tokens";
   if (schedule.as_in_file) return {};
-  if (schedule.config.theta > 3.4e38) return "theta leaves the range of float32";
   if (std::string baked = baked_divisors(model, schedule); !baked.empty()) return baked;
   if (std::holds_alternative<Llama3>(schedule.scaling)) {
     return "the Llama-3 rule has no flag, it lives in the tensor rope_freqs; change config.json as "
@@ -189,9 +188,10 @@ inline EngineLines koboldcpp_lines(const ModelConfig& model, const EngineSchedul
   }
   if (std::holds_alternative<Yarn>(schedule.scaling)) {
     const std::string_view arch = gguf_architecture(model.model_type);
-    return refused(
-        "KoboldCpp has no YaRN flag, it takes YaRN from the file only: " +
-        (arch.empty() ? unknown_architecture(model) : baking_command(arch, model, schedule)));
+    return refused("KoboldCpp has no YaRN flag, it takes YaRN from the file only" +
+                   (arch.empty()
+                        ? ": " + unknown_architecture(model)
+                        : ", which this writes:\n" + baking_command(arch, model, schedule)));
   }
   EngineLines lines;
   lines.text = "koboldcpp --model MODEL.gguf --contextsize " + length;

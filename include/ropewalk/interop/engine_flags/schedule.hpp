@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,7 +34,8 @@ struct EngineSchedule {
 /// What to paste, or why there is nothing to paste.
 struct EngineLines {
   bool refused = false;
-  std::string text;  ///< commands or config members; refused: the reason, one sentence
+  std::string text;  ///< commands or config members; refused: the reason, one sentence, and where
+                     ///< there is a way around it the command for it on a line of its own
   std::vector<std::string> notes;  ///< what to know about this engine before pasting
 };
 
@@ -55,7 +57,7 @@ inline std::string in_plain_digits(const char* printed) {
       *printed == 'e' ? static_cast<int>(std::strtol(printed + 1, nullptr, 10)) : 0;
   while (digits.size() > 1 && digits.back() == '0') digits.pop_back();
   if (exponent < -5 || exponent > 20) {
-    if (digits.size() > 1) digits.insert(1, ".");
+    if (digits.size() > 1) digits.insert(1, 1, '.');
     return digits + "e" + std::to_string(exponent);
   }
   if (exponent < 0)
@@ -93,19 +95,29 @@ inline std::string shell_quoted(std::string_view text) {
 
 inline std::string quoted_json(const OrderedJson& json) { return shell_quoted(json_text(json)); }
 
-/// True where the schedule is a base and nothing else.
-inline bool theta_only(const EngineSchedule& schedule) {
-  if (const auto* proportional = std::get_if<Proportional>(&schedule.scaling))
-    return proportional->factor == 1.0;
-  return std::holds_alternative<Unscaled>(schedule.scaling);
+/// True where engines, which keep frequencies in float32, can hold a base.
+///   theta        finite
+inline bool fits_float32(double theta) noexcept {
+  return theta <= static_cast<double>((std::numeric_limits<float>::max)());
 }
 
-/// True where the file already scales the layers in question.
-inline bool scaled_in_file(const ModelConfig& model, const EngineSchedule& schedule) {
-  const Scaling& scaling = model.variants[schedule.variant].scaling;
+inline std::string theta_beyond_float32(double theta) {
+  return "theta = " + float32_text(theta) + " does not fit float32, in which engines compute";
+}
+
+/// True where a method does more to the frequencies than to choose their base.
+inline bool is_scaled(const Scaling& scaling) {
   if (const auto* proportional = std::get_if<Proportional>(&scaling))
     return proportional->factor != 1.0;
   return !std::holds_alternative<Unscaled>(scaling);
+}
+
+/// True where the schedule is a base and nothing else.
+inline bool theta_only(const EngineSchedule& schedule) { return !is_scaled(schedule.scaling); }
+
+/// True where the file already scales the layers in question.
+inline bool scaled_in_file(const ModelConfig& model, const EngineSchedule& schedule) {
+  return is_scaled(model.variants[schedule.variant].scaling);
 }
 
 /// DeepSeek's kin, for which engines read mscale and mscale_all_dim and correct the softmax scale.

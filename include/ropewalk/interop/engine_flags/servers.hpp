@@ -3,23 +3,69 @@
 #pragma once
 
 #include <ropewalk/interop/engine_flags/rope_object.hpp>
+#include <ropewalk/temperature.hpp>
 
 namespace ropewalk {
 inline namespace v0 {
 namespace detail {
 
 /// vLLM and SGLang know m(factor) * attn_factor only, except for DeepSeek's kin, where they read
-/// both mscale keys. Anything else is put as attn_factor; the keys they ignore are left out.
+/// both mscale keys (by default 1 and 0). Anything else is put as attn_factor. Keys they ignore are
+/// left out, except where the file has them: there each gets the value that agrees.
 inline void spell_attention_factor(const ModelConfig& model, const EngineSchedule& schedule,
                                    OrderedJson& object) {
   const auto* yarn = std::get_if<Yarn>(&schedule.scaling);
-  if (yarn == nullptr || (deepseek_kin(model) && !yarn->explicit_attention_factor)) return;
-  object.erase("mscale");
-  object.erase("mscale_all_dim");
+  if (yarn == nullptr) return;
+  const Scaling& in_file = model.variants[schedule.variant].scaling;
+  const auto* old = std::get_if<Yarn>(&in_file);
+  const auto* searched = std::get_if<LongRope>(&in_file);
+  const bool kin = deepseek_kin(model);
+  const bool old_slope = old != nullptr && old->mscale.has_value();
+  const bool old_slope_all = old != nullptr && old->mscale_all_dim.has_value();
+  const bool old_factor = (old != nullptr && old->explicit_attention_factor.has_value()) ||
+                          (searched != nullptr && searched->explicit_attention_factor.has_value());
+  if (!kin) {
+    object.erase("mscale");
+    object.erase("mscale_all_dim");
+  }
   object.erase("attention_factor");
+  const double slope = yarn->mscale.value_or(1.0);
+  const double slope_all = yarn->mscale_all_dim.value_or(0.0);
+  if (old_slope) object["mscale"] = slope;
+  if (old_slope_all) object["mscale_all_dim"] = slope_all;
   const double wanted = yarn->attention_factor(schedule.config);
-  const double given = yarn_attention_factor(yarn->factor);
-  if (!same_factor(wanted, given)) object["attn_factor"] = wanted / given;
+  const double given = kin ? deepseek_attention_factor(yarn->factor, slope, slope_all)
+                           : yarn_attention_factor(yarn->factor);
+  const bool same = same_factor(wanted, given);
+  if (old_factor || (!kin && (old_slope || old_slope_all))) object["attention_factor"] = wanted;
+  if (!same || (!kin && old != nullptr)) object["attn_factor"] = same ? 1.0 : wanted / given;
+}
+
+/// These servers merge an override into the file's own rope object, so a key that is left out keeps
+/// what the file says. Every such key that the schedule does not share is stated.
+inline void state_merged_members(const ModelConfig& model, const EngineSchedule& schedule,
+                                 OrderedJson& object) {
+  spell_attention_factor(model, schedule, object);
+  const RopeVariant& rope = model.variants[schedule.variant];
+  const bool scaled = is_scaled(rope.scaling);
+  // Both names of one key must agree.
+  if ((scaled || !rope.mrope_section.empty()) && object["rope_type"] != rope.rope_type)
+    object["type"] = object["rope_type"];
+  if (scaled && !object.contains("factor")) object["factor"] = 1.0;
+  const auto* old = std::get_if<Yarn>(&rope.scaling);
+  const auto* yarn = std::get_if<Yarn>(&schedule.scaling);
+  if (old == nullptr || yarn == nullptr) return;
+  if (old->beta_fast != Yarn{}.beta_fast) object["beta_fast"] = yarn->beta_fast;
+  if (old->beta_slow != Yarn{}.beta_slow) object["beta_slow"] = yarn->beta_slow;
+  if (!old->truncate) object["truncate"] = yarn->truncate;
+}
+
+/// vLLM reads a merged alpha before factor, and nothing that can be stated takes it away. Empty
+/// where there is none.
+inline std::string merged_alpha(const ModelConfig& model, const EngineSchedule& schedule) {
+  const bool stays = !schedule.as_in_file && std::holds_alternative<DynamicNtk>(schedule.scaling) &&
+                     std::holds_alternative<NtkAware>(model.variants[schedule.variant].scaling);
+  return stays ? "alpha in the file stays under every override and is read before factor" : "";
 }
 
 /// False where the original length times factor, rounded down, would fall short of the target.
@@ -46,12 +92,14 @@ inline std::string vllm_serve(const ModelConfig& model, const EngineSchedule& sc
 }
 
 inline EngineLines vllm_lines(const ModelConfig& model, const EngineSchedule& schedule) {
+  if (std::string alpha = merged_alpha(model, schedule); !alpha.empty())
+    return refused(std::move(alpha));
   const auto* proportional = std::get_if<Proportional>(&schedule.scaling);
   if (proportional != nullptr && proportional->factor != 1.0 && !schedule.as_in_file)
     return refused("factor is ignored under proportional rotation");
   std::optional<OrderedJson> object = schedule_object(model, schedule);
   if (!object) return refused(unnamed_method());
-  spell_attention_factor(model, schedule, *object);
+  state_merged_members(model, schedule, *object);
   const std::optional<OrderedJson> parameters = rope_parameters(model, schedule, *object);
   if (!parameters) return refused(unnamed_method());
   OrderedJson members = OrderedJson::object();
@@ -71,6 +119,8 @@ inline EngineLines vllm_lines(const ModelConfig& model, const EngineSchedule& sc
 }
 
 inline EngineLines vllm_0_10_lines(const ModelConfig& model, const EngineSchedule& schedule) {
+  if (std::string alpha = merged_alpha(model, schedule); !alpha.empty())
+    return refused(std::move(alpha));
   if (beyond_old_keys(model))
     return refused("rope_parameters per layer type are unknown before vLLM 0.11.1");
   std::optional<OrderedJson> object = schedule_object(model, schedule);
@@ -78,7 +128,7 @@ inline EngineLines vllm_0_10_lines(const ModelConfig& model, const EngineSchedul
   const auto* yarn = std::get_if<Yarn>(&schedule.scaling);
   if (yarn != nullptr && !yarn->truncate && !schedule.as_in_file)
     return refused("truncate = false is ignored before vLLM 0.11.1");
-  spell_attention_factor(model, schedule, *object);
+  state_merged_members(model, schedule, *object);
   const std::string length = std::to_string(schedule.length);
   EngineLines lines;
   // The flag leaves the length to be multiplied by factor, which is not done for llama3.
@@ -108,7 +158,7 @@ inline EngineLines vllm_0_10_lines(const ModelConfig& model, const EngineSchedul
 inline EngineLines sglang_lines(const ModelConfig& model, const EngineSchedule& schedule) {
   std::optional<OrderedJson> object = schedule_object(model, schedule);
   if (!object) return refused(unnamed_method());
-  spell_attention_factor(model, schedule, *object);
+  state_merged_members(model, schedule, *object);
   const std::optional<OrderedJson> parameters = rope_parameters(model, schedule, *object);
   if (!parameters) return refused(unnamed_method());
   OrderedJson members = OrderedJson::object();
