@@ -1,0 +1,77 @@
+// ALiBi: logits lowered in proportion to distance, by a slope per head. Row 8.
+#pragma once
+
+#include <ropewalk/rope_config.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ropewalk {
+inline namespace v0 {
+namespace detail {
+
+inline Fault check_alibi(int heads, double max_bias) noexcept {
+  constexpr int most = 65536;
+  if (heads < 1) return {Errc::below_minimum, "heads", static_cast<double>(heads)};
+  if (heads > most) return {Errc::above_maximum, "heads", static_cast<double>(heads)};
+  if (const Fault fault = check_positive("max_bias", max_bias); fault.code != Errc::ok) {
+    return fault;
+  }
+  // 2^-1022 is the smallest normal double.
+  if (max_bias > 1022.0) return {Errc::above_maximum, "max_bias", max_bias};
+  return {};
+}
+
+/// 2^(-max_bias numerator / denominator) for a power of two as denominator, the quotient at most
+/// max_bias. The product is kept to twice the precision: rounding it would cost max_bias / 3 ULP.
+inline double power_of_half(double max_bias, int numerator, int denominator) noexcept {
+  const DoubleDouble product = product_of(max_bias, static_cast<double>(numerator));
+  const double steps = product.high / denominator;  // exact
+  const double whole = std::floor(steps);
+  const double rest = (steps - whole) + product.low / denominator;
+  return std::ldexp(std::exp2(-rest), -static_cast<int>(whole));
+}
+
+}  // namespace detail
+
+/// Slope of one head: 2^(-max_bias (head + 1) / n), n the number of heads if that is a power of
+/// two. Otherwise n is the next lower one, and head n + k takes 2^(-max_bias (2 k + 1) / 2 n):
+/// every other slope of twice as many heads. Slopes are then not sorted by head.
+///   heads        1 .. 65536
+///   head         0 <= head < heads
+///   max_bias     > 0, at most 1022; 8 in the paper, max_alibi_bias of GGUF files
+///   Max error    2 ULP
+///   Source       Press et al. 2021, arXiv 2108.12409; ggml, CTranslate2
+inline double alibi_slope(int heads, int head, double max_bias = 8.0) {
+  detail::require("alibi_slope", detail::check_alibi(heads, max_bias));
+  const double index = static_cast<double>(head);
+  if (head < 0) detail::refuse("alibi_slope", {Errc::below_minimum, "head", index});
+  if (head >= heads) detail::refuse("alibi_slope", {Errc::above_maximum, "head", index});
+  int power = 1;
+  while (power <= heads / 2) power *= 2;
+  return head < power ? detail::power_of_half(max_bias, head + 1, power)
+                      : detail::power_of_half(max_bias, 2 * (head - power) + 1, 2 * power);
+}
+
+/// The slopes of all heads.
+///   Returns      (heads,), head 0 first
+inline std::vector<double> alibi_slopes(int heads, double max_bias = 8.0) {
+  detail::require("alibi_slopes", detail::check_alibi(heads, max_bias));
+  std::vector<double> slopes(static_cast<std::size_t>(heads));
+  int head = 0;
+  for (double& slope : slopes) slope = alibi_slope(heads, head++, max_bias);
+  return slopes;
+}
+
+/// What is added to a logit: -slope |query - key|. Any two positions; nothing overflows.
+///   Max error    1/2 ULP up to distances of 2^53, 3/2 beyond
+inline double alibi_bias(double slope, std::int64_t query, std::int64_t key) noexcept {
+  const auto from = static_cast<std::uint64_t>(query < key ? query : key);
+  const auto to = static_cast<std::uint64_t>(query < key ? key : query);
+  return -slope * static_cast<double>(to - from);
+}
+
+}  // namespace v0
+}  // namespace ropewalk

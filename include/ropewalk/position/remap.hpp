@@ -1,0 +1,108 @@
+// What every position remap offers, and how attention walks it in passes. Row 8.
+//
+// A remap replaces the distance query - key by another, so that long texts reuse trained ones.
+// Rotation knows positions, not distances, so attention runs once per pass: each pass covers one
+// range of keys, has its own query and key positions, and within it their difference is the
+// remapped distance. The passes share one softmax: merge by log-sum-exp, or fill one row of logits.
+//
+// A remap is a struct with:
+//   Fault validate(const RopeConfig&)     the first parameter that makes no sense
+//   relative(query, key)                  the distance the model is shown
+//   KeyRange keys(Pass, query)            keys of this query in this pass, may be empty
+//   query_position(Pass, query), key_position(Pass, key)
+// A key in no range is not seen at all. Texts count from 0: 0 <= key <= query <= kLargestPosition.
+#pragma once
+
+#include <ropewalk/rope_config.hpp>
+
+#include <cstdint>
+#include <limits>
+
+namespace ropewalk {
+inline namespace v0 {
+
+/// A window that nothing leaves: the identity of every remap that has a window.
+inline constexpr std::int64_t kUnlimited = (std::numeric_limits<std::int64_t>::max)();
+
+/// Positions of a text end here, so that position + offset never overflows.
+inline constexpr std::int64_t kLargestPosition = (std::int64_t{1} << 62) - 1;
+
+/// Which keys a run of attention covers. Only DualChunk has a successive pass.
+enum class Pass {
+  neighbours,  ///< close keys, distances as in the text; intra-chunk
+  successive,  ///< the chunk before the query's own
+  distant      ///< all keys further away; inter-chunk
+};
+
+inline constexpr Pass kPasses[3] = {Pass::neighbours, Pass::successive, Pass::distant};
+
+/// Keys first .. end - 1; empty where first == end.
+struct KeyRange {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+
+  bool contains(std::int64_t key) const noexcept { return first <= key && key < end; }
+};
+
+/// True where some pass of the remap covers the key.
+template <typename Remap>
+bool is_visible(const Remap& remap, std::int64_t query, std::int64_t key) noexcept {
+  for (const Pass pass : kPasses) {
+    if (remap.keys(pass, query).contains(key)) return true;
+  }
+  return false;
+}
+
+/// The pass that covers a visible key.
+template <typename Remap>
+Pass pass_of(const Remap& remap, std::int64_t query, std::int64_t key) noexcept {
+  ROPEWALK_ASSERT(is_visible(remap, query, key), "pass_of: a key that the query sees");
+  for (const Pass pass : kPasses) {
+    if (remap.keys(pass, query).contains(key)) return pass;
+  }
+  return Pass::distant;
+}
+
+/// The fault of a query and a key from outside, or Errc::ok: 0 <= key <= query <= kLargestPosition.
+inline Fault check_query_key(std::int64_t query, std::int64_t key) noexcept {
+  if (key < 0) return {Errc::below_minimum, "key", static_cast<double>(key)};
+  if (query < 0) return {Errc::below_minimum, "query", static_cast<double>(query)};
+  if (key > query) return {Errc::wrong_order, "key", static_cast<double>(key)};
+  if (query > kLargestPosition) return {Errc::above_maximum, "query", static_cast<double>(query)};
+  return {};
+}
+
+namespace detail {
+
+inline bool is_query_key(std::int64_t query, std::int64_t key) noexcept {
+  return 0 <= key && key <= query && query <= kLargestPosition;
+}
+
+inline bool is_position(std::int64_t position) noexcept {
+  return 0 <= position && position <= kLargestPosition;
+}
+
+/// What has to lie inside the trained length, where distances were seen.
+inline Fault check_trained(const RopeConfig& config, const char* field, std::int64_t value,
+                           std::int64_t minimum) noexcept {
+  if (const Fault fault = check_length(field, value, minimum); fault.code != Errc::ok) return fault;
+  if (config.original_length == 0) return {Errc::unknown, "original_length", 0.0};
+  if (value >= config.original_length) {
+    return {Errc::above_maximum, field, static_cast<double>(value)};
+  }
+  return {};
+}
+
+/// The query itself and the window - 1 keys before it.
+inline KeyRange keys_within(std::int64_t window, std::int64_t query) noexcept {
+  return {query < window ? 0 : query - window + 1, query + 1};
+}
+
+/// All keys before those.
+inline KeyRange keys_beyond(std::int64_t window, std::int64_t query) noexcept {
+  return {0, query < window ? 0 : query - window + 1};
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace ropewalk
