@@ -46,6 +46,8 @@ foreach(header IN LISTS headers)
   list(APPEND theirs ${includes})
 endforeach()
 list(REMOVE_DUPLICATES theirs)
+# <arm_neon.h> is there on Arm only, <immintrin.h> on x86 only.
+list(TRANSFORM theirs REPLACE "^#include (<[^>]*>).*$" "#if __has_include(\\1)\n#include \\1\n#endif")
 list(JOIN theirs "\n" theirs)
 set(macros "
 #define min(a, b) (((a) < (b)) ? (a) : (b))
