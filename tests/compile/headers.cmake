@@ -5,6 +5,7 @@
 #   cmake -D COMPILER=<path> -D STANDARD=<flag> -D INCLUDE_DIR=<include root> -D WORK_DIR=<folder>
 #         -D OPTIONS=<include flags of other libraries> -P headers.cmake
 cmake_minimum_required(VERSION 3.25)
+include("${CMAKE_CURRENT_LIST_DIR}/system_includes.cmake")
 if(NOT COMPILER)
   message("skip: this compiler was not found")
   return()
@@ -31,7 +32,6 @@ endfunction()
 # them again, nothing is left in them.
 set(ours "")
 set(ours_without_leaves "")
-set(theirs "")
 file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/ropewalk/*.hpp")
 foreach(header IN LISTS headers)
   string(REGEX REPLACE "[/.]" "_" name "${header}")
@@ -41,14 +41,8 @@ foreach(header IN LISTS headers)
   if(NOT header MATCHES "^ropewalk/(interop/.*|eigen\\.hpp)$")
     string(APPEND ours_without_leaves "#include <${header}>\n")
   endif()
-  file(STRINGS "${INCLUDE_DIR}/${header}" includes REGEX "^#include <[^>]*>")
-  list(FILTER includes EXCLUDE REGEX "<ropewalk/")
-  list(APPEND theirs ${includes})
 endforeach()
-list(REMOVE_DUPLICATES theirs)
-# <arm_neon.h> is there on Arm only, <immintrin.h> on x86 only.
-list(TRANSFORM theirs REPLACE "^#include (<[^>]*>).*$" "#if __has_include(\\1)\n#include \\1\n#endif")
-list(JOIN theirs "\n" theirs)
+system_includes(theirs "${INCLUDE_DIR}" ${headers})
 set(macros "
 #define min(a, b) (((a) < (b)) ? (a) : (b))
 #define max(a, b) (((a) > (b)) ? (a) : (b))

@@ -3,6 +3,7 @@
 #   cmake -D COMPILER=<path> -D INCLUDE_DIR=<include root> -D WORK_DIR=<folder> -D OPTIONS=<flags>
 #         -P macros.cmake
 cmake_minimum_required(VERSION 3.25)
+include("${CMAKE_CURRENT_LIST_DIR}/system_includes.cmake")
 separate_arguments(OPTIONS UNIX_COMMAND "${OPTIONS}")
 
 function(defined_macros result name text)
@@ -17,14 +18,10 @@ endfunction()
 
 file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/ropewalk/*.hpp")
 set(ours "")
-set(others "")
 foreach(header IN LISTS headers)
   string(APPEND ours "#include <${header}>\n")
-  file(STRINGS "${INCLUDE_DIR}/${header}" includes REGEX "^#include <[^>]*>")
-  list(FILTER includes EXCLUDE REGEX "<ropewalk/")
-  list(JOIN includes "\n" includes)
-  string(APPEND others "${includes}\n")
 endforeach()
+system_includes(others "${INCLUDE_DIR}" ${headers})
 defined_macros(with ours "${ours}")
 defined_macros(without others "${others}")
 

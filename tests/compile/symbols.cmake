@@ -3,6 +3,7 @@
 #   cmake -D COMPILER=<path> -D NM=<path> -D INCLUDE_DIR=<include root> -D WORK_DIR=<folder>
 #         -D OPTIONS=<flags> -P symbols.cmake
 cmake_minimum_required(VERSION 3.25)
+include("${CMAKE_CURRENT_LIST_DIR}/system_includes.cmake")
 separate_arguments(OPTIONS UNIX_COMMAND "${OPTIONS}")
 file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/ropewalk/*.hpp")
 
@@ -26,14 +27,10 @@ if(NOT planted MATCHES "counter")
 endif()
 
 set(ours "")
-set(theirs "")
 foreach(header IN LISTS headers)
   string(APPEND ours "#include <${header}>\n")
-  file(STRINGS "${INCLUDE_DIR}/${header}" includes REGEX "^#include <[^>]*>")
-  list(FILTER includes EXCLUDE REGEX "<ropewalk/")
-  list(JOIN includes "\n" includes)
-  string(APPEND theirs "${includes}\n")
 endforeach()
+system_includes(theirs "${INCLUDE_DIR}" ${headers})
 symbols(with ours "${ours}")
 symbols(without theirs "${theirs}")
 list(REMOVE_ITEM with ${without})
