@@ -108,8 +108,9 @@ struct Avx512Lanes {
 
 /// Asks for kBytes of a head that is read a little later. Kernels leave too few loads in flight to
 /// keep memory busy: in place from memory, float took 1.1 to 1.5 times as long as touching the data
-/// and the 16-bit types 1.6 to 2.1 times; with this, float takes 1.0 and the others mostly 1.0 to
-/// 1.3. From the last-level cache it gains 4 to 7 percent; interleaved float in L1 loses 7.
+/// and the 16-bit types 1.6 to 2.1 times; with this, float takes 1.0 to 1.1, float16 1.0 to 1.4 and
+/// bfloat16 1.2 to 1.7 (a noisy shared machine). From the last-level cache it gains 4 to 7 percent;
+/// interleaved float in L1 loses 7.
 /// The address may lie outside of everything; it is not a pointer.
 template <int kBytes, typename T>
 ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
