@@ -18,7 +18,10 @@ enum class Errc {
   above_maximum,     ///< over the largest value the formula is defined for
   odd,               ///< pairs need an even number
   wrong_length,      ///< a list does not have one entry per pair
+  wrong_count,       ///< a number of things is not that of what they belong to
   wrong_order,       ///< two bounds are the wrong way round
+  indivisible,       ///< one size must divide the other without a rest
+  overlapping,       ///< two elements would share memory
   unknown,           ///< the formula needs it and it was not given
   no_solution,       ///< the question has no answer for these values
   result_not_finite  ///< the formula left the range of double
@@ -41,8 +44,14 @@ constexpr const char* message(Errc code) noexcept {
       return "must be even";
     case Errc::wrong_length:
       return "must have one entry per rotated pair";
+    case Errc::wrong_count:
+      return "differs from the count it must equal";
     case Errc::wrong_order:
       return "is on the wrong side of its partner";
+    case Errc::indivisible:
+      return "leaves a rest where a division must be whole";
+    case Errc::overlapping:
+      return "makes elements share memory";
     case Errc::unknown:
       return "is needed here and was not given";
     case Errc::no_solution:

@@ -16,6 +16,7 @@
 #include "support/catch.hpp"
 #include "support/mpfr.hpp"
 #include "support/random.hpp"
+#include "support/remap.hpp"
 #include "support/ulp.hpp"
 
 #include <algorithm>
@@ -34,33 +35,6 @@ using namespace ropewalk_test;
 namespace {
 
 constexpr rw::RopeConfig kTrained{128, 128, 10000.0, 4096};
-
-/// Steps of a distant position per token: only Leaky ReRoPE has more than one.
-template <typename Remap>
-std::int64_t steps_per_token(const Remap&, rw::Pass) {
-  return 1;
-}
-std::int64_t steps_per_token(const rw::LeakyRerope& remap, rw::Pass pass) {
-  return pass == rw::Pass::distant ? remap.factor : 1;
-}
-
-/// One query and one key: at most one pass covers it, and its positions give the remapped distance.
-template <typename Remap>
-std::string disagreement(const Remap& remap, std::int64_t query, std::int64_t key) {
-  int covered = 0;
-  for (const rw::Pass pass : rw::kPasses) {
-    if (!remap.keys(pass, query).contains(key)) continue;
-    ++covered;
-    const std::int64_t steps = remap.query_position(pass, query) - remap.key_position(pass, key);
-    using Distance = decltype(remap.relative(query, key));
-    const auto distance =
-        static_cast<Distance>(steps) / static_cast<Distance>(steps_per_token(remap, pass));
-    if (distance != remap.relative(query, key)) return "distance";
-    if (rw::pass_of(remap, query, key) != pass) return "pass";
-  }
-  if (covered > 1) return "covered twice";
-  return rw::is_visible(remap, query, key) == (covered == 1) ? "" : "visible";
-}
 
 /// Random queries and keys, near and far, of a remap with random parameters.
 template <typename Draw>
@@ -407,7 +381,7 @@ TEST_CASE("T5's buckets are the floor of the exact logarithm") {
 TEST_CASE("ALiBi's slopes keep their stated accuracy") {
   using Three = std::array<double, 3>;
   measure(
-      "alibi_slope", {2.0, 4.0}, 0,
+      "alibi_slope", {2.0, 2.0}, 0,
       [](Random& random) {
         const std::int64_t heads = random.length(1, 65536);
         return Three{random.one_in(2) ? 8.0 : random.log_uniform(1e-6, 1022.0),

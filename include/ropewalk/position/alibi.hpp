@@ -24,14 +24,18 @@ inline Fault check_alibi(int heads, double max_bias) noexcept {
   return {};
 }
 
-/// 2^(-max_bias numerator / denominator) for a power of two as denominator, the quotient at most
-/// max_bias. The product is kept to twice the precision: rounding it would cost max_bias / 3 ULP.
+/// 2^(-max_bias numerator / denominator) for a power of two as denominator, 2^17 at most, and a
+/// quotient of at most 1. In whole numbers, 53 bits behind the point: rounding the product would
+/// cost max_bias / 3 ULP, and a compensation for it does not survive -ffast-math.
 inline double power_of_half(double max_bias, int numerator, int denominator) noexcept {
-  const DoubleDouble product = product_of(max_bias, static_cast<double>(numerator));
-  const double steps = product.high / denominator;  // exact
-  const double whole = std::floor(steps);
-  const double rest = (steps - whole) + product.low / denominator;
-  return std::ldexp(std::exp2(-rest), -static_cast<int>(whole));
+  constexpr std::uint64_t word = 0xffffffffu;
+  const auto bias = static_cast<std::uint64_t>(std::llround(max_bias * 0x1p53));  // below 2^63
+  const auto times = static_cast<std::uint64_t>(numerator);
+  const std::uint64_t low = (bias & word) * times;
+  const std::uint64_t high = (bias >> 32) * times + (low >> 32);
+  const std::uint64_t one = static_cast<std::uint64_t>(denominator) << 21;  // 1 in units of high
+  const double rest = static_cast<double>(high % one) + static_cast<double>(low & word) * 0x1p-32;
+  return std::ldexp(std::exp2(-rest / static_cast<double>(one)), -static_cast<int>(high / one));
 }
 
 }  // namespace detail

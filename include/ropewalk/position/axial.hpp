@@ -17,7 +17,10 @@ inline namespace v0 {
 struct PatchPosition {
   std::int64_t axis[2] = {0, 0};
 
-  std::int64_t operator[](int index) const noexcept { return axis[index]; }
+  std::int64_t operator[](int index) const noexcept {
+    ROPEWALK_ASSERT(index == 0 || index == 1, "PatchPosition: axis 0 or 1");
+    return axis[index];
+  }
 };
 
 namespace detail {
@@ -40,6 +43,11 @@ inline int pair_in_half(const RopeConfig& config, int pair) noexcept {
   return pair - half_of_pair(config, pair) * (config.pairs() / 2);
 }
 
+/// theta^(-4 k / rotary_dim), k = 0 .. pairs / 2 - 1 in either half.
+inline double restarting_inv_freq(const RopeConfig& config, int pair) {
+  return inverse_frequency(config.theta, pair_in_half(config, pair), config.rotary_dim / 2);
+}
+
 }  // namespace detail
 
 /// Qwen2-VL and later vision towers: row, then column, the same frequencies
@@ -56,8 +64,7 @@ struct QwenVision {
   }
 
   double inv_freq(const RopeConfig& config, int pair) const {
-    return inverse_frequency(config.theta, detail::pair_in_half(config, pair),
-                             config.rotary_dim / 2);
+    return detail::restarting_inv_freq(config, pair);
   }
 
   int axis_of_pair(const RopeConfig& config, int pair) const noexcept {
@@ -87,8 +94,7 @@ struct Llama4Vision {
   Fault validate(const RopeConfig& config) const noexcept { return detail::check_axial(config); }
 
   double inv_freq(const RopeConfig& config, int pair) const {
-    return inverse_frequency(config.theta, detail::pair_in_half(config, pair),
-                             config.rotary_dim / 2);
+    return detail::restarting_inv_freq(config, pair);
   }
 
   int axis_of_pair(const RopeConfig& config, int pair) const noexcept {

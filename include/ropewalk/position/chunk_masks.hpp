@@ -70,7 +70,7 @@ inline ShiftedGroups shifted_groups_for_length(std::int64_t tokens) {
   detail::require("shifted_groups_for_length", detail::check_length("tokens", tokens, 8));
   if (tokens % 8 != 0) {
     detail::refuse("shifted_groups_for_length",
-                   {Errc::no_solution, "tokens", static_cast<double>(tokens)});
+                   {Errc::indivisible, "tokens", static_cast<double>(tokens)});
   }
   return {tokens / 4};
 }

@@ -17,16 +17,7 @@ struct LmInfinite {
   std::int64_t window = kUnlimited;  // keys seen where they are
 
   Fault validate(const RopeConfig& config) const noexcept {
-    if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_length("sinks", sinks, 0); fault.code != Errc::ok) {
-      return fault;
-    }
-    if (window == kUnlimited) return {};
-    if (const Fault fault = detail::check_length("window", window, 1); fault.code != Errc::ok) {
-      return fault;
-    }
-    return window == config.original_length ? Fault{}
-                                            : detail::check_trained(config, "window", window, 1);
+    return detail::check_sinks_and_window(config, sinks, 0, window);  // sinks share one distance
   }
 
   std::int64_t relative(std::int64_t query, std::int64_t key) const noexcept {

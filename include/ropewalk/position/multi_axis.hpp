@@ -42,6 +42,10 @@ struct MultiAxis {
 
   Fault validate(const RopeConfig& config) const noexcept {
     if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
+    if (order != AxisOrder::chunked && order != AxisOrder::interleaved &&
+        order != AxisOrder::alternating) {
+      return {Errc::unknown, "order", static_cast<double>(order)};
+    }
     if (axes == 1) return {};
     if (axes < 3) return {Errc::below_minimum, "axes", static_cast<double>(axes)};
     if (axes > (order == AxisOrder::alternating ? 3 : 4)) {
@@ -52,9 +56,9 @@ struct MultiAxis {
       if (sections[axis] < 0) return fault_of_section(Errc::below_minimum, axis);
       sum += sections[axis];
     }
-    if (sum != config.pairs()) return {Errc::wrong_length, "sections", static_cast<double>(sum)};
+    if (sum != config.pairs()) return {Errc::wrong_count, "sections", static_cast<double>(sum)};
     if (order == AxisOrder::alternating && sections[1] != sections[2]) {
-      return fault_of_section(Errc::no_solution, 2);
+      return fault_of_section(Errc::wrong_count, 2);
     }
     if (order == AxisOrder::interleaved && axes == 3) {
       for (int axis = 1; axis < 3; ++axis) {
@@ -72,6 +76,7 @@ struct MultiAxis {
   ///                62 to axis 3
   int axis_of_pair(int pair) const noexcept {
     ROPEWALK_ASSERT(pair >= 0, "MultiAxis: 0 <= pair < pairs");
+    ROPEWALK_ASSERT(axes >= 1 && axes <= 4, "MultiAxis: axes 1 .. 4");
     if (axes == 1) return 0;
     switch (order) {
       case AxisOrder::interleaved:
@@ -89,6 +94,7 @@ struct MultiAxis {
   /// The position that turns a pair of one token.
   std::int64_t position(const AxisPositions& positions, std::int64_t token,
                         int pair) const noexcept {
+    ROPEWALK_ASSERT(positions.data != nullptr, "MultiAxis: positions with data");
     ROPEWALK_ASSERT(token >= 0 && token < positions.tokens, "MultiAxis: 0 <= token < tokens");
     const auto row = static_cast<std::size_t>(axis_of_pair(pair));
     return positions

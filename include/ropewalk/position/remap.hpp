@@ -93,6 +93,21 @@ inline Fault check_trained(const RopeConfig& config, const char* field, std::int
   return {};
 }
 
+/// Sinks before a window of 1 key or more; `places` for the sinks and the window fit the trained
+/// length together.
+inline Fault check_sinks_and_window(const RopeConfig& config, std::int64_t sinks,
+                                    std::int64_t places, std::int64_t window) noexcept {
+  if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
+  if (const Fault fault = check_length("sinks", sinks, 0); fault.code != Errc::ok) return fault;
+  if (window == kUnlimited) return {};
+  if (const Fault fault = check_length("window", window, 1); fault.code != Errc::ok) return fault;
+  if (config.original_length == 0) return {Errc::unknown, "original_length", 0.0};
+  if (window > config.original_length - places) {
+    return {Errc::above_maximum, "window", static_cast<double>(window)};
+  }
+  return {};
+}
+
 /// The query itself and the window - 1 keys before it.
 inline KeyRange keys_within(std::int64_t window, std::int64_t query) noexcept {
   return {query < window ? 0 : query - window + 1, query + 1};
@@ -101,6 +116,13 @@ inline KeyRange keys_within(std::int64_t window, std::int64_t query) noexcept {
 /// All keys before those.
 inline KeyRange keys_beyond(std::int64_t window, std::int64_t query) noexcept {
   return {0, query < window ? 0 : query - window + 1};
+}
+
+/// The two passes of a window: its own keys are neighbours, all before them distant.
+inline KeyRange keys_by_window(Pass pass, std::int64_t window, std::int64_t query) noexcept {
+  ROPEWALK_ASSERT(is_position(query), "keys: query >= 0");
+  if (pass == Pass::neighbours) return keys_within(window, query);
+  return pass == Pass::distant ? keys_beyond(window, query) : KeyRange{};
 }
 
 }  // namespace detail

@@ -27,9 +27,7 @@ struct Rerope {
   }
 
   KeyRange keys(Pass pass, std::int64_t query) const noexcept {
-    ROPEWALK_ASSERT(detail::is_position(query), "Rerope: query >= 0");
-    if (pass == Pass::neighbours) return detail::keys_within(window, query);
-    return pass == Pass::distant ? detail::keys_beyond(window, query) : KeyRange{};
+    return detail::keys_by_window(pass, window, query);
   }
 
   std::int64_t query_position(Pass pass, std::int64_t query) const noexcept {
@@ -44,7 +42,7 @@ struct Rerope {
 /// Distance r below the window, else window + (r - window) / factor, which is no whole number: the
 /// distant pass counts in steps of 1 / factor token. Rotate it with the spectrum of
 /// Linear{factor}, where query_position - key_position = factor times the distance.
-///   Valid for    factor >= 1, 1 <= window < original_length, window (factor - 1) <= 2^62
+///   Valid for    factor >= 1, 1 <= window < original_length, window (factor - 1) < 2^62
 ///   Identity     factor 1
 ///   Source       Su 2023, kexue.fm/archives/9708; bojone/rerope
 struct LeakyRerope {
@@ -75,9 +73,7 @@ struct LeakyRerope {
   }
 
   KeyRange keys(Pass pass, std::int64_t query) const noexcept {
-    ROPEWALK_ASSERT(detail::is_position(query), "LeakyRerope: query >= 0");
-    if (pass == Pass::neighbours) return detail::keys_within(window, query);
-    return pass == Pass::distant ? detail::keys_beyond(window, query) : KeyRange{};
+    return detail::keys_by_window(pass, window, query);
   }
 
   /// In the distant pass in steps of 1 / factor token.

@@ -13,7 +13,7 @@ inline Fault check_groups(const RopeConfig& config, std::int64_t group,
   if (const Fault fault = check_length("group", group, 1); fault.code != Errc::ok) return fault;
   if (const Fault fault = check_length("window", window, 1); fault.code != Errc::ok) return fault;
   if (group == 1) return {};
-  if (window % group != 0) return {Errc::no_solution, "group", static_cast<double>(group)};
+  if (window % group != 0) return {Errc::indivisible, "group", static_cast<double>(group)};
   return check_trained(config, "window", window, 1);
 }
 
@@ -40,9 +40,7 @@ struct SelfExtend {
   }
 
   KeyRange keys(Pass pass, std::int64_t query) const noexcept {
-    ROPEWALK_ASSERT(detail::is_position(query), "SelfExtend: query >= 0");
-    if (pass == Pass::neighbours) return detail::keys_within(window, query);
-    return pass == Pass::distant ? detail::keys_beyond(window, query) : KeyRange{};
+    return detail::keys_by_window(pass, window, query);
   }
 
   std::int64_t query_position(Pass pass, std::int64_t query) const noexcept {

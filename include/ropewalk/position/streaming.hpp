@@ -18,19 +18,7 @@ struct Streaming {
   std::int64_t window = kUnlimited;  // most recent tokens kept, the query among them
 
   Fault validate(const RopeConfig& config) const noexcept {
-    if (const Fault fault = config.validate(); fault.code != Errc::ok) return fault;
-    if (const Fault fault = detail::check_length("sinks", sinks, 0); fault.code != Errc::ok) {
-      return fault;
-    }
-    if (window == kUnlimited) return {};
-    if (const Fault fault = detail::check_length("window", window, 1); fault.code != Errc::ok) {
-      return fault;
-    }
-    if (config.original_length == 0) return {Errc::unknown, "original_length", 0.0};
-    if (window > config.original_length - sinks) {
-      return {Errc::above_maximum, "window", static_cast<double>(window)};
-    }
-    return {};
+    return detail::check_sinks_and_window(config, sinks, sinks, window);
   }
 
   /// True once the cache has had to drop a token for this query.

@@ -36,9 +36,7 @@ struct StringShift {
   }
 
   KeyRange keys(Pass pass, std::int64_t query) const noexcept {
-    ROPEWALK_ASSERT(detail::is_position(query), "StringShift: query >= 0");
-    if (pass == Pass::neighbours) return detail::keys_within(shift, query);
-    return pass == Pass::distant ? detail::keys_beyond(shift, query) : KeyRange{};
+    return detail::keys_by_window(pass, shift, query);
   }
 
   std::int64_t query_position(Pass pass, std::int64_t query) const noexcept {

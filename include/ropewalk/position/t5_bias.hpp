@@ -32,6 +32,9 @@ struct T5Buckets {
 
   Fault validate() const noexcept {
     const bool both = direction == T5Direction::bidirectional;
+    if (!both && direction != T5Direction::causal) {
+      return {Errc::unknown, "direction", static_cast<double>(direction)};
+    }
     const double count = static_cast<double>(buckets);
     if (buckets < (both ? 4 : 2)) return {Errc::below_minimum, "buckets", count};
     if (buckets > 256) return {Errc::above_maximum, "buckets", count};

@@ -94,4 +94,5 @@ TEST_CASE("an odd number of pairs cannot be halved") {
   }
   CHECK_THROWS_WITH(rw::spectrum(config, rw::PixtralVision{}), contains("pairs = 33"));
   CHECK(std::string(rw::QwenVision{0}.validate(kHead64).field) == "merge");
+  CHECK(std::string(rw::QwenVision{-2}.validate(kHead64).field) == "merge");
 }

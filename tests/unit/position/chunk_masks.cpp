@@ -78,6 +78,9 @@ TEST_CASE("masks refuse empty groups by name") {
   CHECK(fault.code == rw::Errc::below_minimum);
   CHECK(field_of(fault) == "span");
   CHECK(fault.index == 1);
-  CHECK_THROWS_WITH(rw::shifted_groups_for_length(8188), contains("tokens = 8188"));
+  CHECK_THROWS_WITH(rw::shifted_groups_for_length(8188), contains("tokens = 8188 leaves a rest"));
+  CHECK(field_of(rw::ChunkMask{-8192}.validate()) == "chunk");
+  CHECK(rw::ChunkMask{rw::kUnlimited - 1}.validate().code == rw::Errc::above_maximum);
+  CHECK(field_of(rw::ShiftedGroups{-2}.validate()) == "group");
   CHECK_THROWS_WITH(rw::shifted_groups_for_length(0), contains("tokens"));
 }

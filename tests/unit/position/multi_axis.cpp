@@ -89,7 +89,7 @@ TEST_CASE("one axis needs no sections and turns everything") {
 
 TEST_CASE("sections that do not share out the pairs are refused") {
   const rw::Fault fault = rw::MultiAxis{rw::AxisOrder::chunked, 3, {16, 24, 23}}.validate(kHead128);
-  CHECK(fault.code == rw::Errc::wrong_length);
+  CHECK(fault.code == rw::Errc::wrong_count);
   CHECK(field_of(fault) == "sections");
   CHECK(fault.value == 63.0);
 
@@ -101,7 +101,7 @@ TEST_CASE("sections that do not share out the pairs are refused") {
   constexpr int largest = 2147483647;
   CHECK(
       rw::MultiAxis{rw::AxisOrder::chunked, 4, {largest, largest, 2, 64}}.validate(kHead128).code ==
-      rw::Errc::wrong_length);
+      rw::Errc::wrong_count);
 }
 
 TEST_CASE("interleaved sections that need more than every third pair are refused") {
@@ -119,12 +119,19 @@ TEST_CASE("interleaved sections that need more than every third pair are refused
 TEST_CASE("unequal height and width cannot alternate") {
   const rw::Fault fault =
       rw::MultiAxis{rw::AxisOrder::alternating, 3, {20, 21, 23}}.validate(kHead128);
+  CHECK(fault.code == rw::Errc::wrong_count);
   CHECK(field_of(fault) == "sections");
   CHECK(fault.index == 2);
   CHECK(fault.value == 23.0);
 }
 
+TEST_CASE("an order that is none of the three is refused") {
+  const rw::MultiAxis axes{static_cast<rw::AxisOrder>(3), 3, {16, 24, 24}};
+  CHECK(field_of(axes.validate(kHead128)) == "order");
+}
+
 TEST_CASE("a number of axes that no model has is refused") {
+  CHECK(field_of(rw::MultiAxis{rw::AxisOrder::chunked, -1}.validate(kHead128)) == "axes");
   CHECK(field_of(rw::MultiAxis{rw::AxisOrder::chunked, 0}.validate(kHead128)) == "axes");
   CHECK(field_of(rw::MultiAxis{rw::AxisOrder::chunked, 2, {32, 32}}.validate(kHead128)) == "axes");
   CHECK(field_of(rw::MultiAxis{rw::AxisOrder::chunked, 5}.validate(kHead128)) == "axes");

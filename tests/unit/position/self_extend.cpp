@@ -41,16 +41,32 @@ TEST_CASE("a group that does not divide the window is refused") {
   // The paper's own example, (4096 - 1024) 5 + 1024 = 16384, is such a case.
   const rw::SelfExtend remap{5, 1024};
   const rw::Fault fault = remap.validate(kLlama2);
-  CHECK(fault.code == rw::Errc::no_solution);
+  CHECK(fault.code == rw::Errc::indivisible);
   CHECK(field_of(fault) == "group");
   CHECK(fault.value == 5.0);
-  CHECK_THROWS_WITH(remap.capacity(kLlama2), contains("group = 5"));
+  CHECK_THROWS_WITH(remap.capacity(kLlama2), contains("group = 5 leaves a rest"));
+}
+
+TEST_CASE("Self-Extend is continuous at its window up to one group") {
+  const rw::SelfExtend remap{8, 1024};
+  for (std::int64_t query = 1024; query < 1024 + 16; ++query) {
+    const std::int64_t beyond = remap.relative(query, query - 1024);
+    CHECK(remap.relative(query, query - 1023) == 1023);
+    CHECK(beyond >= 1024);
+    CHECK(beyond <= 1025);
+  }
 }
 
 TEST_CASE("Self-Extend refuses what it cannot compute with") {
   CHECK(field_of(rw::SelfExtend{0, 1024}.validate(kLlama2)) == "group");
   CHECK(field_of(rw::SelfExtend{-8, 1024}.validate(kLlama2)) == "group");
   CHECK(field_of(rw::SelfExtend{8, 0}.validate(kLlama2)) == "window");
+  CHECK(field_of(rw::SelfExtend{8, -1024}.validate(kLlama2)) == "window");
+  constexpr std::int64_t smallest = (std::numeric_limits<std::int64_t>::min)();
+  CHECK(field_of(rw::SelfExtend{smallest, 1024}.validate(kLlama2)) == "group");
+  CHECK(field_of(rw::SelfExtend{8, smallest}.validate(kLlama2)) == "window");
+  CHECK(field_of(rw::SelfExtend{rw::kUnlimited, 1024}.validate(kLlama2)) == "group");
+  CHECK(field_of(rw::SelfExtend{2048, 1024}.validate(kLlama2)) == "group");
   CHECK(rw::SelfExtend{8, 4088}.validate(kLlama2).code == rw::Errc::ok);
   CHECK(rw::SelfExtend{8, 4096}.validate(kLlama2).code == rw::Errc::above_maximum);
   CHECK(field_of(rw::SelfExtend{8, 8192}.validate(kLlama2)) == "window");

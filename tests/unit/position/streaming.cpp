@@ -50,5 +50,7 @@ TEST_CASE("StreamingLLM refuses a cache longer than the trained length") {
   CHECK(field_of(rw::Streaming{5000, 1}.validate(kLlama2)) == "window");
   CHECK(field_of(rw::Streaming{4, 0}.validate(kLlama2)) == "window");
   CHECK(field_of(rw::Streaming{-4, 1020}.validate(kLlama2)) == "sinks");
+  CHECK(field_of(rw::Streaming{rw::kUnlimited, 1020}.validate(kLlama2)) == "sinks");
+  CHECK(field_of(rw::Streaming{rw::kUnlimited}.validate(kLlama2)) == "sinks");
   CHECK(field_of(rw::Streaming{4, 1020}.validate({128, 128, 1e4, 0})) == "original_length");
 }

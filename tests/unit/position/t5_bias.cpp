@@ -76,6 +76,9 @@ TEST_CASE("the smallest tables have a bucket per distance and one for the rest")
 }
 
 TEST_CASE("T5 refuses buckets and distances without a logarithm") {
+  CHECK(field_of({32, 128, static_cast<rw::T5Direction>(2)}) == "direction");
+  constexpr std::int64_t smallest = (std::numeric_limits<std::int64_t>::min)();
+  CHECK(field_of({32, smallest}) == "max_distance");
   CHECK(field_of({0, 128, rw::T5Direction::causal}) == "buckets");
   CHECK(field_of({1, 128, rw::T5Direction::causal}) == "buckets");
   CHECK(field_of({2, 128}) == "buckets");

@@ -64,6 +64,8 @@ TEST_CASE("xPos refuses what it cannot compute with") {
   CHECK(field_of(rw::XPos{-512.0}.validate(kHead128)) == "scale_base");
   CHECK(rw::XPos{std::numeric_limits<double>::quiet_NaN()}.validate(kHead128).code ==
         rw::Errc::not_finite);
+  CHECK(rw::XPos{std::numeric_limits<double>::infinity()}.validate(kHead128).code ==
+        rw::Errc::not_finite);
   constexpr std::int64_t largest = (std::numeric_limits<std::int64_t>::max)();
   CHECK(field_of(rw::XPos{512.0, largest}.validate(kHead128)) == "center");
   CHECK(field_of(rw::XPos{512.0, -largest}.validate(kHead128)) == "center");
