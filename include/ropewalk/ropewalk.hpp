@@ -1,12 +1,30 @@
-// Everything of ropewalk that needs the standard library only.
+// Everything of ropewalk that needs the standard library only; kernels in simd/ are included by name.
 #pragma once
 
 #include <ropewalk/analysis/coverage.hpp>
 #include <ropewalk/arithmetic.hpp>
+#include <ropewalk/cache_shift.hpp>
 #include <ropewalk/config.hpp>
+#include <ropewalk/element.hpp>
 #include <ropewalk/error.hpp>
 #include <ropewalk/frequency.hpp>
+#include <ropewalk/head_view.hpp>
+#include <ropewalk/phase.hpp>
+#include <ropewalk/position/alibi.hpp>
+#include <ropewalk/position/axial.hpp>
+#include <ropewalk/position/chunk_masks.hpp>
+#include <ropewalk/position/dual_chunk.hpp>
+#include <ropewalk/position/lm_infinite.hpp>
+#include <ropewalk/position/multi_axis.hpp>
+#include <ropewalk/position/remap.hpp>
+#include <ropewalk/position/rerope.hpp>
+#include <ropewalk/position/self_extend.hpp>
+#include <ropewalk/position/streaming.hpp>
+#include <ropewalk/position/string.hpp>
+#include <ropewalk/position/t5_bias.hpp>
+#include <ropewalk/position/xpos.hpp>
 #include <ropewalk/rope_config.hpp>
+#include <ropewalk/rotate.hpp>
 #include <ropewalk/scaling.hpp>
 #include <ropewalk/spectrum.hpp>
 #include <ropewalk/temperature.hpp>

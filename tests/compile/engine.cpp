@@ -1,41 +1,13 @@
 // Every public function as an inference engine builds it: -O3 -ffast-math -fno-exceptions -fno-rtti,
 // hence without a test framework. Accuracy is measured elsewhere; this shows that under these flags
 // the formulas are still the formulas and that bad data is still refused.
-#include <ropewalk/ropewalk.hpp>
+#include "engine.hpp"
 
-#include <cmath>
-#include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <vector>
 
 namespace rw = ropewalk;
 
 namespace {
-
-int failures = 0;
-
-// Relative 1e-11: the vectors below are printed with at least 12 digits.
-void expect(const char* name, double got, double expected) {
-  constexpr double tolerance = 1e-11;
-  if (std::fabs(got - expected) <= tolerance * std::fabs(expected)) return;
-  std::printf("%s: expected %.17g, got %.17g\n", name, expected, got);
-  ++failures;
-}
-
-void expect_refused(const char* name, const rw::Fault& fault, rw::Errc code, const char* field) {
-  if (fault.code == code && std::strcmp(fault.field, field) == 0) return;
-  std::printf("%s: expected %s to be refused, got '%s' %s\n", name, field, fault.field,
-              rw::message(fault.code));
-  ++failures;
-}
-
-// From bits, because -ffast-math knows no NaN and no infinity.
-double from_bits(std::uint64_t bits) {
-  double value = 0.0;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
 
 struct Halved {  // a user's own method
   double inv_freq(const rw::RopeConfig& config, int pair) const {
@@ -198,6 +170,13 @@ int main() {
   methods();
   analysis();
   refusals();
+  elements();
+  phases();
+  rotations();
+  kernels();
+  cache_shifts();
+  positions();
+  position_refusals();
   if (failures == 0) std::puts("every public function gives its vector under these flags");
   return failures == 0 ? 0 : 1;
 }

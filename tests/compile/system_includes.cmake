@@ -15,3 +15,10 @@ function(system_includes result include_dir)
          text "${text}")
   set(${result} "${text}\n" PARENT_SCOPE)
 endfunction()
+
+# own_includes(<result> <header>...): source text that includes every one of them.
+function(own_includes result)
+  list(TRANSFORM ARGN REPLACE "^(.+)$" "#include <\\1>\n")
+  string(CONCAT text ${ARGN})
+  set(${result} "${text}" PARENT_SCOPE)
+endfunction()

@@ -5,10 +5,14 @@
 
 #include <cstdint>
 
+using Rotate = void(ropewalk::HeadView<ropewalk::bfloat16>, ropewalk::Span<const std::int64_t>,
+                    const ropewalk::PhaseTurns&, ropewalk::Pairing, const ropewalk::RotateOptions&);
+
 struct Seen {
   const int* version;
   double (*theta_for_length)(const ropewalk::RopeConfig&, std::int64_t);
   ropewalk::Spectrum (*spectrum)(const ropewalk::RopeConfig&, const ropewalk::Scaling&);
+  Rotate* rotate;
   double inv_freq;
 };
 

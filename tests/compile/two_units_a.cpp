@@ -12,6 +12,7 @@ int main() {
   if (&ropewalk::kVersionMajor != there.version ||
       &ropewalk::theta_for_length != there.theta_for_length ||
       static_cast<decltype(there.spectrum)>(&ropewalk::spectrum) != there.spectrum ||
+      static_cast<Rotate*>(&ropewalk::rotate<ropewalk::simd::Portable>) != there.rotate ||
       here.inv_freq[1] != there.inv_freq) {
     std::puts("the two units do not share their definitions");
     return 1;

@@ -5,5 +5,5 @@ Seen seen_from_the_other_unit() {
   const ropewalk::Spectrum linear =
       ropewalk::spectrum({128, 128, 500000.0, 8192}, ropewalk::Linear{4.0});
   return {&ropewalk::kVersionMajor, &ropewalk::theta_for_length, &ropewalk::spectrum,
-          linear.inv_freq[1]};
+          &ropewalk::rotate<ropewalk::simd::Portable>, linear.inv_freq[1]};
 }

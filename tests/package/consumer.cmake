@@ -21,6 +21,7 @@ execute_process(COMMAND "${WORK_DIR}/consumer" OUTPUT_VARIABLE output COMMAND_ER
 set(expected "critical dimension 70
 theta for 262144 tokens 283461213.4756
 slowest wavelength, linear by 4 10236782
+first pair at 1000003 0.61360 -0.78962
 ")
 if(NOT output STREQUAL expected)
   message(FATAL_ERROR "expected:\n${expected}got:\n${output}")
