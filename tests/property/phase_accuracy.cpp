@@ -1,5 +1,6 @@
 // phase.hpp against 192 bits: the product of the double and the position, its cosine and sine.
 #include <ropewalk/phase.hpp>
+#include <ropewalk/simd/phase.hpp>
 
 #include "support/catch.hpp"
 #include "support/mpfr.hpp"
@@ -89,6 +90,89 @@ constexpr Range kRanges[] = {{"positions below 2^13", 13},
 // A run of 10^6 pairs (2 10^6 values of each kind) is ROPEWALK_TEST_ITERATIONS=1000000.
 std::uint64_t pairs_per_range() { return test_iterations(50000); }
 
+/// The bounds of rows formed directly, for one kernel.
+template <typename Kernel>
+void check_rows(const std::string& name) {
+  for (const Range& range : kRanges) {
+    Random random(range.name);
+    INFO(seed_text());
+    INFO(range.name);
+    constexpr int kPairs = 20;
+    Errors as_float;
+    Errors as_double;
+    for (std::uint64_t i = 0; i < pairs_per_range() / kPairs; ++i) {
+      rw::Spectrum spectrum;
+      for (int pair = 0; pair < kPairs; ++pair) {
+        spectrum.inv_freq.push_back(random_frequency(random));
+      }
+      const std::int64_t magnitude = random_position(random, range.bits);
+      const std::int64_t position = random.one_in(4) ? -magnitude : magnitude;
+      const rw::PhaseTurns turns = rw::phase_turns(spectrum);
+      float cos[kPairs];
+      float sin[kPairs];
+      double precise_cos[kPairs];
+      double precise_sin[kPairs];
+      rw::fill_phase_row<Kernel>(turns, position, 1.0, cos, sin);
+      rw::fill_phase_row<Kernel>(turns, position, 1.0, precise_cos, precise_sin);
+      for (std::size_t pair = 0; pair < kPairs; ++pair) {
+        const Exact exact = exact_values(spectrum.inv_freq[pair], position);
+        as_float.count(cos[pair], exact.cos);
+        as_float.count(sin[pair], exact.sin);
+        as_double.count(precise_cos[pair], exact.cos);
+        as_double.count(precise_sin[pair], exact.sin);
+      }
+    }
+    as_float.print((name + " float row, " + range.name).c_str());
+    as_double.print((name + " double row, " + range.name).c_str());
+    CHECK(as_float.absolute <= 0x1p-25 * 1.000001);
+    CHECK(as_float.ulps <= 0.5000001);
+    CHECK(as_float.misrounded <= 1 + as_float.values / 10000000);
+    if (range.bits <= 31) CHECK(as_double.ulps <= 4.5);
+    CHECK(as_double.absolute <= 2.0e-16);
+  }
+}
+
+/// The bounds of consecutive tables, for one kernel.
+template <typename Kernel>
+void check_consecutive_tables(const std::string& name) {
+  for (const Range& range : kRanges) {
+    Random random(range.name);
+    INFO(seed_text());
+    INFO(range.name);
+    constexpr int kPairs = 5;
+    constexpr int kRows = 40;
+    Errors as_float;
+    Errors as_double;
+    for (std::uint64_t i = 0; i < pairs_per_range() / (kPairs * kRows); ++i) {
+      rw::Spectrum spectrum;
+      for (int pair = 0; pair < kPairs; ++pair) {
+        spectrum.inv_freq.push_back(random_frequency(random));
+      }
+      const std::int64_t first = random_position(random, range.bits) - 20;
+      if (first > (std::int64_t{1} << 62)) continue;  // keeps first + kRows in range
+      const auto table = rw::phase_table<float, Kernel>(spectrum, first, kRows);
+      const auto precise = rw::phase_table<double, Kernel>(spectrum, first, kRows);
+      std::size_t entry = 0;
+      for (int row = 0; row < kRows; ++row) {
+        for (const double inv_freq : spectrum.inv_freq) {
+          const Exact exact = exact_values(inv_freq, first + row);
+          as_float.count(table.cos[entry], exact.cos);
+          as_float.count(table.sin[entry], exact.sin);
+          as_double.count(precise.cos[entry], exact.cos);
+          as_double.count(precise.sin[entry], exact.sin);
+          ++entry;
+        }
+      }
+    }
+    as_float.print((name + " float table, " + range.name).c_str());
+    as_double.print((name + " double table, " + range.name).c_str());
+    CHECK(as_float.absolute <= 0x1p-25 * 1.000001);
+    CHECK(as_float.large_ulps <= 0.5001);
+    CHECK(as_float.misrounded <= 1 + as_float.values / 10000000);
+    CHECK(as_double.absolute <= 4e-16);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("single angles are correctly rounded as float and within 4.5 ULP as double") {
@@ -124,43 +208,29 @@ TEST_CASE("single angles are correctly rounded as float and within 4.5 ULP as do
 }
 
 TEST_CASE("consecutive tables are good to 4e-16 before they are rounded") {
-  for (const Range& range : kRanges) {
-    Random random(range.name);
-    INFO(seed_text());
-    INFO(range.name);
-    constexpr int kPairs = 5;
-    constexpr int kRows = 40;
-    Errors as_float;
-    Errors as_double;
-    for (std::uint64_t i = 0; i < pairs_per_range() / (kPairs * kRows); ++i) {
-      rw::Spectrum spectrum;
-      for (int pair = 0; pair < kPairs; ++pair) {
-        spectrum.inv_freq.push_back(random_frequency(random));
-      }
-      const std::int64_t first = random_position(random, range.bits) - 20;
-      if (first > (std::int64_t{1} << 62)) continue;  // keeps first + kRows in range
-      const auto table = rw::phase_table<float>(spectrum, first, kRows);
-      const auto precise = rw::phase_table<double>(spectrum, first, kRows);
-      std::size_t entry = 0;
-      for (int row = 0; row < kRows; ++row) {
-        for (const double inv_freq : spectrum.inv_freq) {
-          const Exact exact = exact_values(inv_freq, first + row);
-          as_float.count(table.cos[entry], exact.cos);
-          as_float.count(table.sin[entry], exact.sin);
-          as_double.count(precise.cos[entry], exact.cos);
-          as_double.count(precise.sin[entry], exact.sin);
-          ++entry;
-        }
-      }
-    }
-    as_float.print((std::string("float table, ") + range.name).c_str());
-    as_double.print((std::string("double table, ") + range.name).c_str());
-    CHECK(as_float.absolute <= 0x1p-25 * 1.000001);
-    CHECK(as_float.large_ulps <= 0.5001);
-    CHECK(as_float.misrounded <= 1 + as_float.values / 10000000);
-    CHECK(as_double.absolute <= 4e-16);
+  check_consecutive_tables<rw::simd::PortablePhase>("plain");
+}
+
+TEST_CASE("the machine's own kernel keeps the bounds of rows and tables") {
+  check_rows<rw::simd::NativePhase>("native");
+  check_consecutive_tables<rw::simd::NativePhase>("native");
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+TEST_CASE("kernels of other x86 machines keep the bounds too") {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    check_rows<rw::simd::Avx2Phase>("avx2");
+    check_consecutive_tables<rw::simd::Avx2Phase>("avx2");
+  }
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {
+    check_rows<rw::simd::Avx512Phase>("avx512");
+    check_consecutive_tables<rw::simd::Avx512Phase>("avx512");
+  }
+  if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2")) {
+    check_rows<rw::simd::Avx512IfmaPhase>("avx512 ifma");
   }
 }
+#endif
 
 TEST_CASE("steps are the nearest 2^-128 turns of the double") {
   Random random("steps");

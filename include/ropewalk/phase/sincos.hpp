@@ -34,10 +34,11 @@ ROPEWALK_HOST_DEVICE inline double double_of(std::uint64_t bits) noexcept {
 
 /// The int64 of these bits as double, |value| < 2^62, one rounding.
 ROPEWALK_HOST_DEVICE inline double whole_double(std::uint64_t bits) noexcept {
-#if defined(__AVX512DQ__) || defined(__aarch64__) || defined(__CUDA_ARCH__)
+#if defined(__aarch64__) || defined(__CUDA_ARCH__)
   return static_cast<double>(static_cast<std::int64_t>(bits));
 #else
-  // Through two int32, whose conversion every vector unit has.
+  // Through two int32, whose conversion every vector unit has; under all flags alike, so that units
+  // of one program may differ in them.
   const auto upper =
       static_cast<std::int32_t>(static_cast<std::uint32_t>((bits + 0x80000000u) >> 32));
   const auto lower = static_cast<std::int32_t>(static_cast<std::uint32_t>(bits));
@@ -61,7 +62,8 @@ ROPEWALK_HOST_DEVICE inline SinCos<double> sincos_of(std::uint64_t high,
                                                      std::uint64_t low) noexcept {
   const std::uint64_t quadrant = (high + (std::uint64_t{1} << 61)) >> 62;
   const std::uint64_t remainder = high - (quadrant << 62);  // two's complement, within 2^61
-  const double units = whole_double(remainder) + whole_double(low >> 33) * 0x1p-31;
+  const auto rest = static_cast<std::int32_t>(low >> 33);
+  const double units = whole_double(remainder) + static_cast<double>(rest) * 0x1p-31;
   const double x = units * kRadiansPerUnit;
   const double t = x * x;
   constexpr double p0 = kSineTerms[0], p1 = kSineTerms[1], p2 = kSineTerms[2];

@@ -42,11 +42,11 @@ struct WithPhase : Rotation {
 
 #if defined(__AVX512BF16__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
     defined(__AVX512DQ__)
-using Native = WithPhase<Avx512Bf16, simd::detail::Phase>;
+using Native = WithPhase<Avx512Bf16, NativePhase>;
 #elif defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
-using Native = WithPhase<Avx512, simd::detail::Phase>;
+using Native = WithPhase<Avx512, NativePhase>;
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-using Native = WithPhase<Avx2, simd::detail::Phase>;
+using Native = WithPhase<Avx2, NativePhase>;
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 using Native = Neon;
 #else

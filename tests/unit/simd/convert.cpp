@@ -19,14 +19,14 @@ std::uint32_t bits_of(float value) {
   return bits;
 }
 
-template <typename Element>
+template <typename Kernel, typename Element>
 int differences_over_all_values() {
   std::vector<Element> stored(0x10000);
   for (std::size_t word = 0; word < stored.size(); ++word) {
     stored[word].bits = static_cast<std::uint16_t>(word);
   }
   std::vector<float> values(stored.size());
-  rw::simd::convert(stored.data(), static_cast<std::int64_t>(stored.size()), values.data());
+  rw::simd::convert<Kernel>(stored.data(), static_cast<std::int64_t>(stored.size()), values.data());
   int wrong = 0;
   for (std::size_t word = 0; word < stored.size(); ++word) {
     wrong += bits_of(values[word]) != bits_of(rw::to_float(stored[word]));
@@ -35,7 +35,7 @@ int differences_over_all_values() {
 }
 
 /// Every upper half of a float with the lower halves next to a rounding boundary of either format.
-template <typename Element>
+template <typename Kernel, typename Element>
 int differences_over_boundaries() {
   std::vector<float> values;
   for (std::uint32_t upper = 0; upper < 0x10000u; ++upper) {
@@ -48,7 +48,7 @@ int differences_over_boundaries() {
     }
   }
   std::vector<Element> stored(values.size());
-  rw::simd::convert(values.data(), static_cast<std::int64_t>(values.size()), stored.data());
+  rw::simd::convert<Kernel>(values.data(), static_cast<std::int64_t>(values.size()), stored.data());
   int wrong = 0;
   for (std::size_t index = 0; index < values.size(); ++index) {
     wrong += stored[index].bits != rw::ElementTraits<Element>::store(values[index]).bits;
@@ -56,27 +56,30 @@ int differences_over_boundaries() {
   return wrong;
 }
 
-}  // namespace
-
-TEST_CASE("runs of elements convert to the bits of the single conversions") {
-  CHECK(differences_over_all_values<rw::float16>() == 0);
-  CHECK(differences_over_all_values<rw::bfloat16>() == 0);
-  CHECK(differences_over_boundaries<rw::float16>() == 0);
-  CHECK(differences_over_boundaries<rw::bfloat16>() == 0);
+/// Calls test(kernel) with every kernel that this machine can run.
+template <typename Test>
+void with_every_kernel(Test test) {
+  test(rw::simd::NativeConvert{}, "native");
+  test(rw::simd::PortableConvert{}, "portable");
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx2")) test(rw::simd::Avx2Convert{}, "avx2");
+  if (__builtin_cpu_supports("avx512f")) test(rw::simd::Avx512Convert{}, "avx512");
+#endif
 }
 
-TEST_CASE("a run of any length at any alignment touches nothing beside it") {
+template <typename Kernel>
+void check_runs() {
   Random random("convert");
   std::vector<float> values(96);
   for (float& value : values) value = static_cast<float>(random.uniform(-8.0, 8.0));
   for (std::size_t offset = 0; offset < 3; ++offset) {
     for (std::size_t count = 0; count <= 67; ++count) {
       std::vector<rw::float16> stored(96, rw::float16{0x1234});
-      rw::simd::convert(values.data() + offset, static_cast<std::int64_t>(count),
-                        stored.data() + 1 + offset);
+      rw::simd::convert<Kernel>(values.data() + offset, static_cast<std::int64_t>(count),
+                                stored.data() + 1 + offset);
       std::vector<float> back(96, -77.0f);
-      rw::simd::convert(stored.data() + 1 + offset, static_cast<std::int64_t>(count),
-                        back.data() + offset);
+      rw::simd::convert<Kernel>(stored.data() + 1 + offset, static_cast<std::int64_t>(count),
+                                back.data() + offset);
       bool right = stored[offset].bits == 0x1234 && stored[1 + offset + count].bits == 0x1234 &&
                    back[offset + count] == -77.0f;
       for (std::size_t index = 0; index < count; ++index) {
@@ -88,4 +91,24 @@ TEST_CASE("a run of any length at any alignment touches nothing beside it") {
       CHECK(right);
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("runs of elements convert to the bits of the single conversions") {
+  with_every_kernel([](auto kernel, const char* name) {
+    using Kernel = decltype(kernel);
+    INFO(name);
+    CHECK(differences_over_all_values<Kernel, rw::float16>() == 0);
+    CHECK(differences_over_all_values<Kernel, rw::bfloat16>() == 0);
+    CHECK(differences_over_boundaries<Kernel, rw::float16>() == 0);
+    CHECK(differences_over_boundaries<Kernel, rw::bfloat16>() == 0);
+  });
+}
+
+TEST_CASE("a run of any length at any alignment touches nothing beside it") {
+  with_every_kernel([](auto kernel, const char* name) {
+    INFO(name);
+    check_runs<decltype(kernel)>();
+  });
 }
