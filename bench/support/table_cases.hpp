@@ -133,8 +133,8 @@ Case consecutive_case(const std::string& name, const Place& place, std::int64_t 
   return table_case(name, place, rows, Angle::exact, consecutive(rows),
                     [](std::int64_t first, std::int64_t count, float* cos, float* sin) {
                       if constexpr (kNative) {
-                        ropewalk::simd::fill_phase_rows(steps().turns, kFirst + first, count, cos,
-                                                        sin);
+                        ropewalk::fill_phase_rows<ropewalk::simd::NativePhase>(
+                            steps().turns, kFirst + first, count, cos, sin);
                       } else {
                         ropewalk::fill_phase_rows(steps().turns, kFirst + first, count, cos, sin);
                       }
@@ -149,7 +149,8 @@ Case scattered_case(const std::string& name, const Place& place, std::int64_t ro
                       const Span<const std::int64_t> part(positions.data() + first,
                                                           static_cast<std::size_t>(count));
                       if constexpr (kNative) {
-                        ropewalk::simd::fill_phase_rows(steps().turns, part, cos, sin);
+                        ropewalk::fill_phase_rows<ropewalk::simd::NativePhase>(steps().turns, part,
+                                                                               cos, sin);
                       } else {
                         ropewalk::fill_phase_rows(steps().turns, part, cos, sin);
                       }
