@@ -65,13 +65,13 @@ double storage_rounding(double result) {
   return 0.0;
 }
 
-/// The bound stated at the top of rotate.hpp.
+/// The bound stated at the top of rotate.hpp; for doubles a tighter one, which holds as well.
 ///   unit     unit roundoff of the coarser of arithmetic and table
 ///   size     norm of the pair, times the attention factor and the scales
 ///   scales   how many of head_scale and position_scale were given
 template <typename T>
 double rotation_bound(double unit, double size, int scales, double result) {
-  const double rotation = unit == 0x1p-53 ? 5.1 : 3.1;  // cosines in double are good to 1.5 ULP
+  const double rotation = unit == 0x1p-53 ? 5.1 : 3.1;
   const double computed = (rotation + 2.0 * scales) * unit * size;
   return computed + storage_rounding<T>(std::abs(result) + computed);
 }

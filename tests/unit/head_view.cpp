@@ -93,6 +93,13 @@ TEST_CASE("what is no view is refused by the name of the field") {
   CHECK(changed([](View& view) { view.token_stride = kLargest; }) == "token_stride");
   CHECK(changed([](View& view) { view.token_stride = -kLargest - 1; }) == "token_stride");
   CHECK(changed([](View& view) { view.head_stride = kLargest / 4; }) == "head_stride");
+  // Strides under which two elements share memory say so.
+  for (const View& view :
+       {View{x, 2, 3, 4, 12, 3}, View{x, 2, 3, 4, 3, 12}, View{x, 2, 3, 4, 11, 4}}) {
+    CHECK(view.validate().code == rw::Errc::overlapping);
+  }
+  CHECK(View{x, 2, 3, 0, 12, 4}.validate().code == rw::Errc::below_minimum);
+  CHECK(View{x, 2, 3, 4, kLargest, 4}.validate().code == rw::Errc::above_maximum);
   // Nothing to look at needs no data, and one head or token no stride.
   CHECK(changed([](View& view) {
           view.tokens = 0;

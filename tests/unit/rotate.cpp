@@ -5,13 +5,33 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
+#include <new>
 #include <string>
 #include <vector>
 
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+
+namespace {
+std::size_t allocations = 0;
+}
+
+// Inlined, they look to GCC like malloc() with delete, and new with free().
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++allocations;
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size == 0 ? 1 : size);
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace rw = ropewalk;
 using ropewalk_test::Random;
@@ -246,6 +266,75 @@ TEST_CASE("heads of more than 512 elements and empty views are turned like other
   rw::rotate(rw::make_head_view(nothing, 1, 0, dim), positions, turns, kHalf);
 }
 
+TEST_CASE("a step of decoding allocates nothing") {
+  const rw::PhaseTurns turns = rw::phase_turns(spectrum_of(128));
+  const rw::PhaseTable<float> table = rw::phase_table<float>(turns, 0, 8);
+  std::vector<float> data(40 * 128, 1.0f);
+  const std::vector<std::int64_t> positions = {6};
+  const auto q = rw::make_head_view(data.data(), 1, 32, 128);
+  const auto k = rw::make_head_view(data.data() + 32 * 128, 1, 8, 128);
+  const std::size_t before = allocations;
+  rw::rotate<rw::simd::Native>(q, k, positions, turns, kHalf);
+  rw::rotate<rw::simd::Native>(q, k, positions, table, kSide);
+  rw::rotate(q, positions, turns, kHalf);
+  rw::rotate_by(k, -3, turns, kHalf);
+  const std::size_t after = allocations;
+  CHECK(before == after);
+  CHECK(after > 0);  // the vectors above were counted
+}
+
+TEST_CASE("tokens that lie closer together than heads are turned as one by one") {
+  Random random("by head");
+  const int dim = 38;
+  const rw::PhaseTurns turns = rw::phase_turns(spectrum_of(32));
+  const rw::PhaseTable<float> table = rw::phase_table<float>(turns, -20, 90);
+  for (const std::int64_t heads : {1, 3}) {
+    // More tokens than a block of rows, runs of consecutive positions, and position 0 among them.
+    std::vector<std::int64_t> positions;
+    for (std::int64_t token = 0; token < 83; ++token) {
+      positions.push_back(token < 70 ? token - 20 : random.integer(-20, 60));
+    }
+    const auto tokens = static_cast<std::int64_t>(positions.size());
+    const std::vector<float> source = ropewalk_test::random_elements<float>(
+        random, static_cast<std::size_t>(tokens * heads * dim));
+    for (const bool from_table : {false, true}) {
+      for (const rw::Pairing pairing : {kHalf, kSide}) {
+        ropewalk_test::for_each_kernel([&](auto kernel, const char* name) {
+          using Kernel = decltype(kernel);
+          std::vector<float> together = source;
+          std::vector<float> one_by_one = source;
+          std::vector<float> copied(source.size());
+          rw::RotateOptions options;
+          options.first_dim = 2;
+          options.first_position = -20;
+          const auto view = [&](auto* at, std::int64_t count) {
+            return rw::HeadView<std::remove_pointer_t<decltype(at)>>{at,  count, heads,
+                                                                     dim, dim,   tokens * dim};
+          };
+          const auto turn = [&](const auto& angles) {
+            rw::rotate<Kernel>(view(together.data(), tokens), positions, angles, pairing, options);
+            rw::rotate_copy<Kernel>(view(source.data(), tokens), view(copied.data(), tokens),
+                                    positions, angles, pairing, options);
+            for (std::int64_t token = 0; token < tokens; ++token) {
+              const rw::Span<const std::int64_t> position(positions.data() + token, 1);
+              rw::rotate<Kernel>(view(one_by_one.data() + token * dim, 1), position, angles,
+                                 pairing, options);
+            }
+          };
+          if (from_table) {
+            turn(table);
+          } else {
+            turn(turns);
+          }
+          INFO(name << ", " << heads << " heads, " << (from_table ? "table" : "turns"));
+          CHECK(together == one_by_one);
+          CHECK(copied == one_by_one);
+        });
+      }
+    }
+  }
+}
+
 TEST_CASE("sizes that do not agree are refused by name, and nothing is written") {
   const rw::PhaseTurns turns = rw::phase_turns(spectrum_of(8));
   const rw::PhaseTable<float> table = rw::phase_table<float>(turns, 10, 5);
@@ -330,7 +419,8 @@ TEST_CASE("views that share elements are refused, views that interleave are not"
   const auto copy = [&](const rw::HeadView<float>& from, const rw::HeadView<float>& to) {
     return refusal([&] { rw::rotate_copy(from, to, positions, turns, kHalf); });
   };
-  const std::string overlap = "rotate_copy: the destination overlaps the source";
+  const std::string overlap =
+      "rotate_copy: the overlap of source and destination makes elements share memory";
   CHECK(copy(view(0, 2, 16), view(1, 2, 16)) == overlap);
   CHECK(copy(view(0, 2, 16), view(31, 2, 16)) == overlap);
   CHECK(copy(view(0, 2, 16), view(0, 2, 24)) == overlap);
@@ -342,10 +432,37 @@ TEST_CASE("views that share elements are refused, views that interleave are not"
   CHECK(copy(view(0, 2, 48), view(16, 2, 48)) == "accepted");  // in its gaps
   CHECK(copy(view(32, 2, 48), view(0, 2, 48)) == "accepted");
   CHECK(refusal([&] { rw::rotate(view(0, 2, 16), view(8, 1, 16), positions, turns, kHalf); }) ==
-        "rotate: q overlaps k");
+        "rotate: the overlap of q and k makes elements share memory");
 }
 
 #if defined(__linux__)
+TEST_CASE("the strides of a single head and token are not looked at") {
+  const rw::PhaseTurns turns = rw::phase_turns(spectrum_of(64));
+  const std::vector<std::int64_t> positions = {5};
+  constexpr std::int64_t largest = (std::numeric_limits<std::int64_t>::max)();
+  Random random("single");
+  const std::vector<float> source = ropewalk_test::random_elements<float>(random, 64);
+  std::vector<float> expected = source;
+  rw::rotate(rw::make_head_view(expected.data(), 1, 1, 64), positions, turns, kHalf);
+  for (const std::int64_t stride : {largest, -largest - 1, std::int64_t{0}}) {
+    std::vector<float> data = source;
+    std::vector<float> copy(64);
+    const rw::HeadView<float> view{data.data(), 1, 1, 64, stride, stride};
+    rw::rotate_copy(rw::HeadView<const float>{source.data(), 1, 1, 64, stride, stride},
+                    rw::HeadView<float>{copy.data(), 1, 1, 64, stride, stride}, positions, turns,
+                    kHalf);
+    CHECK(copy == expected);
+    rw::rotate(view, positions, turns, kHalf);
+    CHECK(data == expected);
+    const double worst = ropewalk_test::rotation_bound<float>(0x1p-24, 8.0, 0, 8.0);
+    rw::rotate_copy<rw::simd::Native>(rw::HeadView<const float>{source.data(), 1, 1, 64, stride, 0},
+                                      view, positions, turns, kHalf);
+    for (std::size_t dim = 0; dim < 64; ++dim) {
+      CHECK(std::abs(static_cast<double>(data[dim] - expected[dim])) <= 2.0 * worst);
+    }
+  }
+}
+
 TEST_CASE("strides past 2^31 and 2^32 elements reach the right memory") {
   // Address space without memory: only the touched pages exist.
   for (const std::int64_t stride : {(std::int64_t{1} << 31) + 3, (std::int64_t{1} << 32) + 5}) {

@@ -44,10 +44,10 @@ ROPEWALK_HOST_DEVICE inline Turns turns_of_magnitude(float angle) noexcept {
 /// is multiplied first, which is at most one from both.
 inline float float32_entry(double exact, float factor) noexcept {
   constexpr std::uint64_t below_float = (std::uint64_t{1} << 29) - 1;
-  constexpr std::uint64_t near = std::uint64_t{1} << 26;  // 1/8 ULP
+  constexpr std::uint64_t eighth = std::uint64_t{1} << 26;  // 1/8 ULP
   const std::uint64_t fraction = double_bits(exact) & below_float;
-  const std::uint64_t from_middle = fraction - (std::uint64_t{1} << 28) + near;
-  const bool either_way = factor != 1.0f && from_middle < 2 * near;
+  const std::uint64_t from_middle = fraction - (std::uint64_t{1} << 28) + eighth;
+  const bool either_way = factor != 1.0f && from_middle < 2 * eighth;
   return either_way ? static_cast<float>(exact * static_cast<double>(factor))
                     : static_cast<float>(exact) * factor;
 }

@@ -50,12 +50,13 @@ bool views_meet(const HeadView<A>& a, const HeadView<B>& b) noexcept {
 }
 
 /// Refuses two views that may hold an element in common.
+///   words        subject of the sentence
 template <typename A, typename B>
 void require_apart(const char* where, const char* words, const HeadView<A>& a,
                    const HeadView<B>& b) {
   if (!views_meet(a, b)) return;
   char text[256];
-  std::snprintf(text, sizeof text, "%s: %s", where, words);
+  std::snprintf(text, sizeof text, "%s: %s %s", where, words, message(Errc::overlapping));
   ROPEWALK_THROW(std::invalid_argument(text));
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -149,4 +150,90 @@ TEST_CASE("zero turns leave every float16 and every normal bfloat16 bit alone, N
     SUCCEED("-ffast-math promises nothing about NaN");
 #endif
   });
+}
+
+TEST_CASE("a NaN of any payload in a row, a scale or an element turns the pair into NaN") {
+#ifndef ROPEWALK_TEST_FAST_MATH
+  // All bits set: what rounding by addition would carry into a finite number.
+  const std::uint32_t payloads[] = {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0x7fc00000u};
+  const auto check = [&](auto kernel, const char* name, auto element) {
+    using Kernel = decltype(kernel);
+    using T = decltype(element);
+    const int dim = 160;
+    for (const std::uint32_t payload : payloads) {
+      float nan = 0.0f;
+      std::memcpy(&nan, &payload, sizeof nan);
+      for (const rw::Pairing pairing : {rw::Pairing::half_split, rw::Pairing::interleaved}) {
+        for (int where = 0; where < 2; ++where) {
+          rw::PhaseTable<float> table = rw::phase_table<float>(turns_of_pairs(dim / 2), 3, 1);
+          std::vector<double> scales = {1.0};
+          if (where == 0) {
+            for (std::size_t pair = 0; pair < 80; ++pair) {
+              (pair % 2 == 0 ? table.cos : table.sin)[pair] = nan;
+            }
+          } else {
+            scales[0] = static_cast<double>(nan);
+          }
+          std::vector<T> data(static_cast<std::size_t>(dim), ropewalk_test::element_of<T>(0.75));
+          rw::RotateOptions options;
+          options.first_position = 3;
+          options.head_scale = scales;
+          if (where == 0) options.head_scale = {};
+          const std::vector<std::int64_t> positions = {3};
+          rw::rotate<Kernel>(rw::make_head_view(data.data(), 1, 1, dim), positions, table, pairing,
+                             options);
+          int numbers = 0;
+          for (const T& value : data) numbers += !std::isnan(ropewalk_test::value_of(value));
+          INFO(name << ", payload " << payload << ", place " << where);
+          CHECK(numbers == 0);
+        }
+      }
+    }
+  };
+  ropewalk_test::for_each_kernel([&](auto kernel, const char* name) {
+    check(kernel, name, float{});
+    check(kernel, name, rw::float16{});
+    check(kernel, name, rw::bfloat16{});
+  });
+#else
+  SUCCEED("-ffast-math promises nothing about NaN");
+#endif
+}
+
+TEST_CASE("plain loops convert float16 as element.hpp does, whatever the value") {
+  using ropewalk::detail::load_step;
+  using ropewalk::detail::store_step;
+  constexpr int kLanes = ropewalk::detail::kRotateLanes<rw::float16>;
+  rw::float16 narrow[kLanes];
+  float wide[kLanes];
+  std::uint32_t wrong = 0;
+  for (std::uint32_t first = 0; first < 65536; first += kLanes) {
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+      narrow[lane].bits = static_cast<std::uint16_t>(first + lane);
+    }
+    load_step(narrow, wide, kLanes);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float expected = rw::ElementTraits<rw::float16>::load(narrow[lane]);
+      wrong += !ropewalk_test::same_bits(wide[lane], expected);
+    }
+  }
+  CHECK(wrong == 0);
+  // Every upper half of a float, with the lower halves around every place where rounding turns.
+  const std::uint32_t lower[] = {0x0000, 0x0001, 0x0fff, 0x1000, 0x1001, 0x1fff, 0x2000, 0x2fff,
+                                 0x3000, 0x3001, 0x7fff, 0x8000, 0x8001, 0x9000, 0xafff, 0xb000,
+                                 0xb001, 0xcfff, 0xd000, 0xefff, 0xf000, 0xf001, 0xffff, 0x5000,
+                                 0x5001, 0x4fff, 0x6000, 0x7000, 0x7001, 0xe000, 0x1234, 0xabcd};
+  static_assert(sizeof lower / sizeof lower[0] == kLanes);
+  for (std::uint32_t upper = 0; upper < 65536; ++upper) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const std::uint32_t bits = upper << 16 | lower[lane];
+      std::memcpy(&wide[lane], &bits, sizeof bits);
+    }
+    store_step(wide, narrow, kLanes);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const rw::float16 expected = rw::ElementTraits<rw::float16>::store(wide[lane]);
+      wrong += narrow[lane].bits != expected.bits;
+    }
+  }
+  CHECK(wrong == 0);
 }
