@@ -166,6 +166,48 @@ TEST_CASE("what cannot be tabulated is refused by name") {
   CHECK_THROWS_WITH(rw::phase_table_float32(broken, 0, 1), contains("attention_factor = -1"));
 }
 
+TEST_CASE("turns written by hand are refused where their two words do not belong together") {
+  rw::PhaseTurns turns = rw::phase_turns(plain(1e4));
+  const std::vector<std::int64_t> chosen = {7};
+  turns.low.pop_back();
+  CHECK_THROWS_WITH(rw::phase_table<float>(turns, 0, 4), contains("low = 63"));
+  CHECK_THROWS_WITH(rw::phase_table<double>(turns, chosen), contains("low = 63"));
+  turns.low.push_back(0);
+  turns.attention_factor = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_WITH(rw::phase_table<float>(turns, 0, 4), contains("attention_factor"));
+  CHECK_THROWS_WITH(rw::phase_table<float>(turns, chosen), contains("attention_factor"));
+}
+
+TEST_CASE("a factor beyond float is refused where floats are made, and only there") {
+  rw::Spectrum spectrum = plain(1e4);
+  spectrum.attention_factor = 0x1p130;
+  const std::vector<std::int64_t> chosen = {7};
+  CHECK_THROWS_WITH(rw::phase_table<float>(spectrum, 0, 4), contains("attention_factor = 1"));
+  CHECK_THROWS_WITH(rw::phase_table<float>(spectrum, chosen), contains("attention_factor = 1"));
+  CHECK_THROWS_WITH(rw::phase_table_float32(spectrum, 0, 4), contains("attention_factor = 1"));
+  CHECK(rw::phase_table<double>(spectrum, 0, 1).cos[0] == 0x1p130);
+  spectrum.attention_factor = static_cast<double>((std::numeric_limits<float>::max)());
+  CHECK(rw::phase_table<float>(spectrum, 0, 1).cos[0] == (std::numeric_limits<float>::max)());
+  CHECK(rw::phase_table_float32(spectrum, 0, 1).sin[0] == 0.0f);
+}
+
+TEST_CASE("the float32 table refuses an engine's frequencies that are none, by name") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (const float broken : {nan, infinity, -1.0f}) {
+    const std::vector<float> inv_freq = {1.0f, broken};
+    CHECK_THROWS_WITH(rw::phase_table_float32(inv_freq, 1.0, 0, 2), contains("inv_freq[1]"));
+  }
+  // Largest products at either end: 2^63 and beyond are refused, half of it is not.
+  const std::vector<float> one = {1.0f};
+  CHECK_THROWS_WITH(rw::phase_table_float32(one, 1.0, kLowest, 1), contains("inv_freq[0]"));
+  const std::vector<float> half = {0.5f};
+  CHECK_NOTHROW(rw::phase_table_float32(half, 1.0, kLowest, 1));
+  const auto empty = rw::phase_table_float32(rw::Span<const float>(), 1.0, 0, 5);
+  CHECK(empty.pairs == 0);
+  CHECK(empty.cos.empty());
+}
+
 TEST_CASE("the float32 table is that of rounded products, not of exact angles") {
   const std::vector<float> inv_freq = {1.0f, 0.1f, 1e-6f};
   const auto table = rw::phase_table_float32(rw::Span<const float>(inv_freq), 1.5, 131069, 3);

@@ -60,8 +60,9 @@ ROPEWALK_HOST_DEVICE inline float angle_float32(std::int64_t position, float inv
   return static_cast<float>(position) * inv_freq;
 }
 
-/// The table of such an engine: angle_float32, its cosine and sine in float, times the factor. Far positions are off by design (0.004 .. 0.009 in cosine at 131072, 0.035 ..
-/// 0.074 at 2^20): for checkpoints that were trained with exactly these angles.
+/// The table of such an engine: angle_float32, its cosine and sine in float, times the factor. Far
+/// positions are off by design (0.004 .. 0.009 in cosine at 131072, 0.035 .. 0.074 at 2^20): for
+/// checkpoints that were trained with exactly these angles.
 ///   inv_freq     (pairs,) as that engine holds them, finite, |position * inv_freq| below 2^63
 ///   Max error    0.5000001 ULP of the float angle's cosine and sine where the factor is 1
 ///   Matches      the rotary modules of Hugging Face transformers: angles bit for bit, values within
@@ -70,8 +71,7 @@ ROPEWALK_HOST_DEVICE inline float angle_float32(std::int64_t position, float inv
 inline PhaseTable<float> phase_table_float32(Span<const float> inv_freq, double attention_factor,
                                              std::int64_t first_position, std::int64_t positions) {
   detail::require("phase_table_float32", detail::check_run(first_position, positions));
-  detail::require("phase_table_float32",
-                  detail::check_at_least("attention_factor", attention_factor, 0.0));
+  detail::require("phase_table_float32", detail::check_factor<float>(attention_factor));
   const std::int64_t last_position = positions > 0 ? first_position + (positions - 1) : 0;
   for (std::size_t pair = 0; pair < inv_freq.size(); ++pair) {
     Fault fault = detail::check_at_least("inv_freq", static_cast<double>(inv_freq[pair]), 0.0);

@@ -64,6 +64,7 @@ void fill_phase_rows(const PhaseTurns& turns, std::int64_t first_position, std::
                      std::int64_t streaming_bytes = detail::kStreamingBytes) noexcept {
   ROPEWALK_ASSERT(detail::check_run(first_position, positions).code == Errc::ok,
                   "fill_phase_rows: positions >= 0 and first_position + positions fits int64");
+  ROPEWALK_ASSERT(turns.low.size() == turns.high.size(), "fill_phase_rows: two words per pair");
   using Streaming = typename Kernel::Streaming;
   if constexpr (std::is_void_v<Streaming>) {
     static_cast<void>(streaming_bytes);
@@ -88,6 +89,7 @@ void fill_phase_rows(const PhaseTurns& turns, std::int64_t first_position, std::
 template <typename Kernel = simd::PortablePhase, typename Real>
 void fill_phase_rows(const PhaseTurns& turns, Span<const std::int64_t> positions, Real* cos,
                      Real* sin) noexcept {
+  ROPEWALK_ASSERT(turns.low.size() == turns.high.size(), "fill_phase_rows: two words per pair");
   for (const std::int64_t position : positions) {
     Kernel::fill_row(turns, position, turns.attention_factor, cos, sin);
     cos += turns.pairs();

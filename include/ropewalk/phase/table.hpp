@@ -26,6 +26,16 @@ struct PhaseTable {
 
 namespace detail {
 
+/// Errc::ok, or why cosines and sines times the factor are no numbers of this type.
+template <typename Real>
+Fault check_factor(double factor) noexcept {
+  const Fault fault = check_at_least("attention_factor", factor, 0.0);
+  if (fault.code != Errc::ok) return fault;
+  constexpr auto largest = static_cast<double>((std::numeric_limits<Real>::max)());
+  if (factor > largest) return {Errc::above_maximum, "attention_factor", factor};
+  return {};
+}
+
 /// An empty table of the right size.
 template <typename Real>
 PhaseTable<Real> allocate_table(const char* where, std::int64_t positions, int pairs) {
@@ -52,11 +62,14 @@ PhaseTable<Real> allocate_table(const char* where, std::int64_t positions, int p
 ///   Kernel       as fill_phase_rows takes them
 ///   Max error    that of fill_phase_rows
 ///   Throws       std::invalid_argument: positions < 0, first_position + positions beyond int64, a
-///                table too large for memory addresses, or what phase_turns refuses
+///                table too large for memory addresses, a factor too large for Real, what
+///                phase_turns refuses, turns by hand with more or fewer low words than high ones
 template <typename Real, typename Kernel = simd::PortablePhase>
 PhaseTable<Real> phase_table(const PhaseTurns& turns, std::int64_t first_position,
                              std::int64_t positions) {
   detail::require("phase_table", detail::check_run(first_position, positions));
+  detail::require("phase_table", detail::check_turns(turns));
+  detail::require("phase_table", detail::check_factor<Real>(turns.attention_factor));
   auto table = detail::allocate_table<Real>("phase_table", positions, turns.pairs());
   fill_phase_rows<Kernel>(turns, first_position, positions, table.cos.data(), table.sin.data());
   return table;
@@ -71,6 +84,8 @@ PhaseTable<Real> phase_table(const Spectrum& spectrum, std::int64_t first_positi
 /// A table of chosen positions: row i belongs to positions[i].
 template <typename Real, typename Kernel = simd::PortablePhase>
 PhaseTable<Real> phase_table(const PhaseTurns& turns, Span<const std::int64_t> positions) {
+  detail::require("phase_table", detail::check_turns(turns));
+  detail::require("phase_table", detail::check_factor<Real>(turns.attention_factor));
   auto table = detail::allocate_table<Real>(
       "phase_table", static_cast<std::int64_t>(positions.size()), turns.pairs());
   fill_phase_rows<Kernel>(turns, positions, table.cos.data(), table.sin.data());

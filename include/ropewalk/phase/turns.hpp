@@ -94,6 +94,14 @@ ROPEWALK_HOST_DEVICE inline Turns turns_of(double radians) noexcept {
   return bits >> 63 == 0 ? turns : sum({~turns.high, ~turns.low}, {0, 1});
 }
 
+/// Errc::ok, or what makes steps that were written by hand no steps.
+inline Fault check_turns(const PhaseTurns& turns) noexcept {
+  if (turns.low.size() != turns.high.size()) {
+    return {Errc::wrong_count, "low", static_cast<double>(turns.low.size())};
+  }
+  return check_at_least("attention_factor", turns.attention_factor, 0.0);
+}
+
 }  // namespace detail
 
 /// The steps of a spectrum in fixed point, nearest for the doubles as given.

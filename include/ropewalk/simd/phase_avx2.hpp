@@ -1,5 +1,7 @@
-// Rows and tables of angles in AVX2: x86-64 only. Row 7b.
+// Rows and tables of angles in AVX2: x86-64 only, empty elsewhere. Row 7b.
 #pragma once
+
+#if defined(__x86_64__) || defined(_M_X64)
 
 #include <ropewalk/simd/phase_portable.hpp>
 
@@ -247,3 +249,5 @@ struct Avx2StreamingPhase : Avx2Phase {
 }  // namespace ropewalk
 
 #undef ROPEWALK_PHASE_AVX2
+
+#endif

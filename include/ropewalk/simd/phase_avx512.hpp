@@ -1,5 +1,7 @@
-// Rows and tables of angles in AVX-512: x86-64 only. Row 7b.
+// Rows and tables of angles in AVX-512: x86-64 only, empty elsewhere. Row 7b.
 #pragma once
+
+#if defined(__x86_64__) || defined(_M_X64)
 
 #include <ropewalk/simd/phase_avx512_angles.hpp>
 
@@ -249,3 +251,5 @@ struct Avx512StreamingPhase : Avx512Phase {
 #pragma GCC diagnostic pop
 #endif
 #undef ROPEWALK_PHASE_AVX512
+
+#endif

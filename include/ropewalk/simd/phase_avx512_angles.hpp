@@ -1,10 +1,12 @@
-// Sines and cosines of fixed-point angles in AVX-512: x86-64 only. Row 7b.
+// Sines and cosines of fixed-point angles in AVX-512: x86-64 only, empty elsewhere. Row 7b.
 //
 // An angle is one of 16 directions a sixteenth of a turn apart, looked up in registers, and at most
 // a thirty-second of a turn beside it, so that short polynomials do. The factor of a row and the
 // sign of a mirrored one go into the looked-up values. Doubles, and the exact rows of tables, which
 // have to be better than that, are made as elsewhere.
 #pragma once
+
+#if defined(__x86_64__) || defined(_M_X64)
 
 #include <ropewalk/simd/phase_portable.hpp>
 
@@ -190,3 +192,5 @@ struct Avx512Angles : PortablePhase {
 #pragma GCC diagnostic pop
 #endif
 #undef ROPEWALK_PHASE_AVX512
+
+#endif

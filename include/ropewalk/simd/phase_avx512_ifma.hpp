@@ -1,5 +1,8 @@
-// Float rows of any position with 52-bit products: x86-64 with AVX512-IFMA and VBMI2. Row 7b.
+// Float rows of any position with 52-bit products: x86-64 with AVX512-IFMA and VBMI2, empty
+// elsewhere. Row 7b.
 #pragma once
+
+#if defined(__x86_64__) || defined(_M_X64)
 
 #include <ropewalk/simd/phase_avx512.hpp>
 
@@ -91,3 +94,5 @@ struct Avx512IfmaPhase : Avx512Phase {
 #pragma GCC diagnostic pop
 #endif
 #undef ROPEWALK_PHASE_IFMA
+
+#endif

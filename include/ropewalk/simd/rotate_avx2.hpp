@@ -1,6 +1,8 @@
 // Rotation kernel for AVX2 with FMA and F16C. Row 7b.
 #pragma once
 
+#if defined(__x86_64__) || defined(_M_X64)
+
 #include <ropewalk/simd/rotate_portable.hpp>
 #include <ropewalk/simd/rotate_x86_target.hpp>
 
@@ -204,4 +206,6 @@ inline void rotate_interleaved_avx2(const RotateJob<T>& job) noexcept {
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
+
 #endif

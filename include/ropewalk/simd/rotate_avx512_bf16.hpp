@@ -1,6 +1,8 @@
 // Rotation of bfloat16 with AVX-512, with and without its bfloat16 instructions. Row 7b.
 #pragma once
 
+#if defined(__x86_64__) || defined(_M_X64)
+
 #include <ropewalk/simd/rotate_avx512.hpp>
 #include <ropewalk/simd/rotate_portable.hpp>
 #include <ropewalk/simd/rotate_x86_target.hpp>
@@ -282,4 +284,6 @@ inline void rotate_bf16(const RotateJob<bfloat16>& job) noexcept {
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
+
 #endif

@@ -1,6 +1,8 @@
 // Rotation kernels for x86 as types: AVX-512, its bfloat16 instructions, AVX2 with F16C. Row 7b.
 #pragma once
 
+#if defined(__x86_64__) || defined(_M_X64)
+
 #include <ropewalk/simd/rotate_avx2.hpp>
 #include <ropewalk/simd/rotate_avx512.hpp>
 #include <ropewalk/simd/rotate_avx512_bf16.hpp>
@@ -84,3 +86,5 @@ struct Avx512Bf16 : Avx512 {
 }  // namespace simd
 }  // namespace v0
 }  // namespace ropewalk
+
+#endif

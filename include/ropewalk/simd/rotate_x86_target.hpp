@@ -6,6 +6,8 @@
 // no function's code depends on the flags of the unit that made it.
 #pragma once
 
+#if defined(__x86_64__) || defined(_M_X64)
+
 #include <immintrin.h>
 
 #if defined(__GNUC__)
@@ -41,3 +43,5 @@ enum class RotateMemory { cache, memory, streaming };
 }  // namespace detail
 }  // namespace v0
 }  // namespace ropewalk
+
+#endif

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <thread>
 #include <vector>
 
 namespace rw = ropewalk;
@@ -167,6 +169,41 @@ TEST_CASE("angles halfway between two looked-up directions are no exception") {
     std::vector<float> cos(2 * turns.high.size()), sin(cos);
     rw::fill_phase_rows<decltype(kernel)>(turns, positions, cos.data(), sin.data());
     CHECK(misrounded(turns, positions, cos, sin) == 0);
+  });
+}
+
+TEST_CASE("threads that each fill a range make the bits of one call, with every kernel") {
+  Random random("threads");
+  INFO(seed_text());
+  constexpr std::int64_t rows = 403;
+  constexpr std::int64_t first = -150;
+  constexpr int kThreads = 4;
+  with_every_kernel([&](auto kernel, const char* name) {
+    using Kernel = decltype(kernel);
+    INFO(name);
+    for (const int pairs : {64, 37}) {
+      const rw::PhaseTurns turns = random_turns(random, pairs);
+      const auto check = [&](auto real) {
+        using Real = decltype(real);
+        const auto whole = rw::phase_table<Real, Kernel>(turns, first, rows);
+        std::vector<Real> cos(whole.cos.size()), sin(whole.sin.size());
+        std::vector<std::thread> threads;
+        for (int thread = 0; thread < kThreads; ++thread) {
+          threads.emplace_back([&, thread] {
+            const std::int64_t begin = rows * thread / kThreads;
+            const std::int64_t end = rows * (thread + 1) / kThreads;
+            rw::fill_phase_rows<Kernel>(turns, first + begin, end - begin,
+                                        cos.data() + begin * pairs, sin.data() + begin * pairs);
+          });
+        }
+        for (std::thread& thread : threads) thread.join();
+        const std::size_t bytes = cos.size() * sizeof(Real);
+        CHECK(std::memcmp(cos.data(), whole.cos.data(), bytes) == 0);
+        CHECK(std::memcmp(sin.data(), whole.sin.data(), bytes) == 0);
+      };
+      check(float{});
+      check(double{});
+    }
   });
 }
 
