@@ -1,7 +1,13 @@
 // Everything of ropewalk that needs the standard library only; kernels in simd/ are included by name.
 #pragma once
 
+#include <ropewalk/analysis/compare.hpp>
+#include <ropewalk/analysis/cosine_sum.hpp>
 #include <ropewalk/analysis/coverage.hpp>
+#include <ropewalk/analysis/factor_search.hpp>
+#include <ropewalk/analysis/minimum_theta.hpp>
+#include <ropewalk/analysis/precision.hpp>
+#include <ropewalk/analysis/provenance.hpp>
 #include <ropewalk/arithmetic.hpp>
 #include <ropewalk/cache_shift.hpp>
 #include <ropewalk/config.hpp>
@@ -10,6 +16,9 @@
 #include <ropewalk/frequency.hpp>
 #include <ropewalk/head_view.hpp>
 #include <ropewalk/phase.hpp>
+#include <ropewalk/plan.hpp>
+#include <ropewalk/plan/distances.hpp>
+#include <ropewalk/plan/positions.hpp>
 #include <ropewalk/position/alibi.hpp>
 #include <ropewalk/position/axial.hpp>
 #include <ropewalk/position/chunk_masks.hpp>

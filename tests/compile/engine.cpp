@@ -177,6 +177,15 @@ int main() {
   cache_shifts();
   positions();
   position_refusals();
+  coverages();
+  cosine_sums();
+  theta_scans();
+  precision();
+  comparisons();
+  explanations();
+  plans();
+  samplers();
+  factor_searches();
   if (failures == 0) std::puts("every public function gives its vector under these flags");
   return failures == 0 ? 0 : 1;
 }

@@ -47,3 +47,14 @@ void kernels();
 void cache_shifts();
 void positions();
 void position_refusals();
+
+// engine_analysis.cpp
+void coverages();
+void cosine_sums();
+void theta_scans();
+void precision();
+void comparisons();
+void explanations();
+void plans();
+void samplers();
+void factor_searches();

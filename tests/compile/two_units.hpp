@@ -5,8 +5,9 @@
 
 #include <cstdint>
 
-using Rotate = void(ropewalk::HeadView<ropewalk::bfloat16>, ropewalk::Span<const std::int64_t>,
-                    const ropewalk::PhaseTurns&, ropewalk::Pairing, const ropewalk::RotateOptions&);
+using Rotate = void(const ropewalk::HeadView<ropewalk::bfloat16>&,
+                    ropewalk::Span<const std::int64_t>, const ropewalk::PhaseTurns&,
+                    ropewalk::Pairing, const ropewalk::RotateOptions&);
 
 struct Seen {
   const int* version;
