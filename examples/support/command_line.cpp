@@ -169,7 +169,9 @@ int run_program(CLI::App& app, int argc, char** argv, int (*program)(void*), voi
                                         std::to_string(rw::kVersionPatch));
   try {
     app.parse(argc, argv);
-    return program(state);
+    const int exit_code = program(state);
+    if (!std::cout.flush()) throw Failure{kUsageError, "standard output cannot be written"};
+    return exit_code;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageError;
   } catch (const Failure& failure) {
