@@ -28,7 +28,7 @@ if(Eigen3_FOUND)
 endif()
 
 add_executable(bench_all EXCLUDE_FROM_ALL main.cpp roofline.cpp tables.cpp rotation.cpp sweep.cpp
-               decode.cpp)
+               decode.cpp cosine_sum.cpp)
 target_link_libraries(bench_all PRIVATE ropewalk_bench_support)
 
 # The same plain loops at three levels of x86.

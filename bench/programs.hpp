@@ -11,6 +11,7 @@ void add_roofline(std::vector<Group>& groups);
 void add_tables(std::vector<Group>& groups);
 void add_rotation(std::vector<Group>& groups);
 void add_decode(std::vector<Group>& groups);
+void add_cosine_sums(std::vector<Group>& groups);
 void add_sweep(std::vector<Group>& groups);
 
 }  // namespace ropewalk_bench

@@ -14,6 +14,7 @@ namespace ropewalk_bench {
 /// 64 bytes: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
 using Line = std::uint64_t __attribute__((vector_size(64), aligned(64), may_alias));
 using FloatLine = float __attribute__((vector_size(64), aligned(64), may_alias));
+using DoubleLine = double __attribute__((vector_size(64), aligned(64), may_alias));
 
 inline constexpr std::size_t kLineBytes = 64;
 
@@ -111,14 +112,17 @@ inline void read(const void* from, std::size_t bytes) {
 inline constexpr int kFmaChains = 12;
 inline constexpr int kFmaSteps = 256;
 
-inline void fma_chains() {
-  FloatLine chains[kFmaChains];
-  FloatLine by;
-  FloatLine add;
-  for (int lane = 0; lane < 16; ++lane) {
+/// Chains of multiply-adds that wait for nothing but themselves.
+template <typename Line = FloatLine>
+void fma_chains() {
+  constexpr std::size_t lanes = sizeof(Line) / sizeof(Line{}[0]);
+  Line chains[kFmaChains];
+  Line by;
+  Line add;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
     by[lane] = 0.999f;
     add[lane] = 0.001f;
-    for (auto& chain : chains) chain[lane] = static_cast<float>(lane);
+    for (auto& chain : chains) chain[lane] = 1.0f;
   }
   asm volatile("" : "+m"(by), "+m"(add));
   for (int step = 0; step < kFmaSteps; ++step) {
