@@ -21,6 +21,7 @@
 #include <ropewalk/plan/positions.hpp>
 #include <ropewalk/position/alibi.hpp>
 #include <ropewalk/position/axial.hpp>
+#include <ropewalk/position/axis_table.hpp>
 #include <ropewalk/position/chunk_masks.hpp>
 #include <ropewalk/position/dual_chunk.hpp>
 #include <ropewalk/position/lm_infinite.hpp>

@@ -1,9 +1,10 @@
 # The headers through one compiler and one standard, warnings as errors:
-#   every header alone, twice, in an otherwise empty file;
+#   every header alone, twice, in an otherwise empty file, unless TOGETHER is set;
 #   all of them under macros that other programs define;
 #   all but the leaves under these and the flags of inference engines.
 #   cmake -D COMPILER=<path> -D STANDARD=<flag> -D INCLUDE_DIR=<include root> -D WORK_DIR=<folder>
-#         -D OPTIONS=<include flags of other libraries> [-D ONLY=<regex of headers>] -P headers.cmake
+#         -D OPTIONS=<include flags of other libraries> [-D ONLY=<regex of headers>] [-D TOGETHER=ON]
+#         -P headers.cmake
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/system_includes.cmake")
 if(NOT COMPILER)
@@ -38,7 +39,9 @@ if(ONLY)
 endif()
 foreach(header IN LISTS headers)
   string(REGEX REPLACE "[/.]" "_" name "${header}")
-  check(alone_${name} "#include <${header}>\n#include <${header}>\n")
+  if(NOT TOGETHER)
+    check(alone_${name} "#include <${header}>\n#include <${header}>\n")
+  endif()
 
   string(APPEND ours "#include <${header}>\n")
   if(NOT header MATCHES "^ropewalk/(interop/.*|eigen\\.hpp)$")

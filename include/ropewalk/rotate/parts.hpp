@@ -92,9 +92,9 @@ std::int64_t prefetch_distance(const RotatePart<Source, T>& part) noexcept {
   const std::int64_t head_bytes = static_cast<std::int64_t>(sizeof(T)) * view.head_dim;
   const std::int64_t read_and_written = part.in_place() ? 1 : 2;
   const std::int64_t count = view.tokens * view.heads;
-  const bool near = count <= cached && count * head_bytes * read_and_written <= cached;
+  const bool close = count <= cached && count * head_bytes * read_and_written <= cached;
   // A single head may have any stride.
-  if (near || magnitude(view.head_stride) > largest_stride) return 0;
+  if (close || magnitude(view.head_stride) > largest_stride) return 0;
   return heads_ahead * view.head_stride;
 }
 

@@ -65,10 +65,10 @@ constexpr std::uint32_t all_bits(bool condition) noexcept {
 }
 
 inline void load_step(const float16* from, float* to, int lanes) noexcept {
-  std::uint32_t small[kRotateLanes<float16>];
+  std::uint32_t denormal[kRotateLanes<float16>];
   for (int lane = 0; lane < lanes; ++lane) {
     const auto magnitude = static_cast<std::int32_t>(from[lane].bits & 0x7fffu);
-    small[lane] = bits_of(static_cast<float>(magnitude) * 0x1p-24f);
+    denormal[lane] = bits_of(static_cast<float>(magnitude) * 0x1p-24f);
   }
   for (int lane = 0; lane < lanes; ++lane) {
     const std::uint32_t sign = static_cast<std::uint32_t>(from[lane].bits & 0x8000u) << 16;
@@ -77,15 +77,15 @@ inline void load_step(const float16* from, float* to, int lanes) noexcept {
         (magnitude << 13) + (112u << 23) + (all_bits(magnitude >= 0x7c00u) & (112u << 23));
     const std::uint32_t quiet = all_bits(magnitude > 0x7c00u) & 0x00400000u;
     const std::uint32_t subnormal = all_bits(magnitude < 0x0400u);
-    to[lane] = float_of(sign | quiet | (small[lane] & subnormal) | (large & ~subnormal));
+    to[lane] = float_of(sign | quiet | (denormal[lane] & subnormal) | (large & ~subnormal));
   }
 }
 
 inline void store_step(const float* from, float16* to, int lanes) noexcept {
-  std::uint32_t small[kRotateLanes<float16>];
+  std::uint32_t denormal[kRotateLanes<float16>];
   std::uint32_t result[kRotateLanes<float16>];
   for (int lane = 0; lane < lanes; ++lane) {
-    small[lane] = bits_of(float_of(bits_of(from[lane]) & 0x7fffffffu) + 0.5f) - 0x3f000000u;
+    denormal[lane] = bits_of(float_of(bits_of(from[lane]) & 0x7fffffffu) + 0.5f) - 0x3f000000u;
   }
   for (int lane = 0; lane < lanes; ++lane) {
     const std::uint32_t magnitude = bits_of(from[lane]) & 0x7fffffffu;
@@ -94,7 +94,7 @@ inline void store_step(const float* from, float16* to, int lanes) noexcept {
     const std::uint32_t subnormal = all_bits(magnitude < 0x38800000u);
     const std::uint32_t infinite = all_bits(magnitude >= 0x477ff000u);
     const std::uint32_t nan = all_bits(magnitude > 0x7f800000u);
-    const std::uint32_t finite = (small[lane] & subnormal) | (normal & ~subnormal);
+    const std::uint32_t finite = (denormal[lane] & subnormal) | (normal & ~subnormal);
     const std::uint32_t payload = 0x0200u | ((magnitude >> 13) & 0x03ffu);
     result[lane] = (finite & ~infinite) | (infinite & 0x7c00u) | (nan & payload);
   }
