@@ -1,82 +1,28 @@
 // compare_schedules and search_factors from outside: exit codes, messages, JSON keys, values.
 #ifdef ROPEWALK_PROGRAMS_DIR
-#include <sys/wait.h>
-#include <unistd.h>
-#include <nlohmann/json.hpp>
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
-using Json = nlohmann::json;
+using ropewalk_test::contents;
+using ropewalk_test::folder;
+using ropewalk_test::Json;
+using ropewalk_test::Outcome;
 
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
+Outcome run(const std::string& line) { return ropewalk_test::run_program(line); }
 
-/// A folder of this process, gone when it ends.
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("ropewalk_compare_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
+Json json_of(const std::string& line) { return ropewalk_test::json_of_program(line); }
 
- private:
-  std::filesystem::path path_;
-};
-
-const Folder& folder() {
-  static const Folder instance;
-  return instance;
-}
-
-std::string contents(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-Outcome run(const std::string& arguments) {
-  const std::string command = "'" ROPEWALK_PROGRAMS_DIR "'/" + arguments + " >'" +
-                              folder().file("out") + "' 2>'" + folder().file("err") + "'";
-  const int status = std::system(command.c_str());
-  Outcome outcome;
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  outcome.out = contents(folder().file("out"));
-  outcome.err = contents(folder().file("err"));
-  return outcome;
-}
-
-Json json_of(const std::string& arguments) {
-  const Outcome outcome = run(arguments);
-  INFO(arguments << "\n" << outcome.err);
-  REQUIRE(outcome.exit_code == 0);
-  return Json::parse(outcome.out);
-}
-
-void check_failure(const std::string& arguments, int exit_code, const std::string& message) {
-  const Outcome outcome = run(arguments);
-  INFO(arguments << "\nout: " << outcome.out << "\nerr: " << outcome.err);
-  CHECK(outcome.exit_code == exit_code);
-  CHECK_THAT(outcome.err, contains(message));
-  CHECK(outcome.out.empty());
+void check_failure(const std::string& line, int exit_code, std::string_view message) {
+  CHECK(ropewalk_test::check_program_failure(line, exit_code, message).out.empty());
 }
 
 }  // namespace

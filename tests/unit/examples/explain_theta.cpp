@@ -1,50 +1,27 @@
 // The program from outside: exit codes, what it prints.
 #ifdef ROPEWALK_PROGRAMS_DIR
-#include <sys/wait.h>
-#include <nlohmann/json.hpp>
 
-#include <cstddef>
-#include <cstdio>
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
-using Json = nlohmann::json;
+using ropewalk_test::Json;
+using ropewalk_test::Outcome;
 
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string text;
-};
-
-/// One stream of the program; the other is dropped.
-Outcome run(const std::string& arguments, bool errors = false) {
-  const std::string command = "'" ROPEWALK_PROGRAMS_DIR "'/explain_theta " + arguments +
-                              (errors ? " 2>&1 >/dev/null" : " 2>/dev/null");
-  Outcome outcome;
-  FILE* const stream = popen(command.c_str(), "r");
-  REQUIRE(stream != nullptr);
-  char buffer[4096];
-  for (std::size_t size = 0; (size = std::fread(buffer, 1, sizeof buffer, stream)) > 0;)
-    outcome.text.append(buffer, size);
-  const int status = pclose(stream);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
+Outcome run(const std::string& arguments) {
+  return ropewalk_test::run_program("explain_theta " + arguments);
 }
 
 Json json_of(const std::string& arguments) {
-  const Outcome outcome = run(arguments + " --json");
-  INFO(arguments << "\n" << outcome.text);
-  REQUIRE(outcome.exit_code == 0);
-  return Json::parse(outcome.text);
+  return ropewalk_test::json_of_program("explain_theta " + arguments + " --json");
 }
 
 void check_failure(const std::string& arguments, int exit_code, const std::string& message) {
-  const Outcome outcome = run(arguments, true);
-  INFO(arguments << "\n" << outcome.text);
-  CHECK(outcome.exit_code == exit_code);
-  CHECK(outcome.text.find(message) != std::string::npos);
+  CHECK(ropewalk_test::check_program_failure("explain_theta " + arguments, exit_code, message)
+            .out.empty());
 }
 
 }  // namespace
@@ -94,8 +71,8 @@ TEST_CASE("explain_theta names tables and their source, and says when nothing ag
   CHECK(nothing["candidates"].empty());
   const Outcome text = run("--theta 123456789 --trained-length 8192");
   CHECK(text.exit_code == 0);
-  CHECK(text.text.find("no evidence") != std::string::npos);
-  CHECK(text.text.find("No published rule gives this base") != std::string::npos);
+  CHECK(text.out.find("no evidence") != std::string::npos);
+  CHECK(text.out.find("No published rule gives this base") != std::string::npos);
 }
 
 TEST_CASE("explain_theta's options change what is asked") {

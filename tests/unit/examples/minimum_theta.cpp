@@ -3,46 +3,24 @@
 #include <ropewalk/analysis/cosine_sum.hpp>
 #include <ropewalk/spectrum.hpp>
 
-#include <sys/wait.h>
-#include <nlohmann/json.hpp>
-
-#include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
 namespace rw = ropewalk;
-using Json = nlohmann::json;
+using ropewalk_test::Json;
+using ropewalk_test::Outcome;
 
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string text;
-};
-
-/// One stream of the program; the other is dropped. `before` stands before its name.
-Outcome run(const std::string& arguments, bool errors = false, const std::string& before = "") {
-  const std::string command = before + " '" ROPEWALK_PROGRAMS_DIR "'/minimum_theta " + arguments +
-                              (errors ? " 2>&1 >/dev/null" : " 2>/dev/null");
-  Outcome outcome;
-  FILE* const stream = popen(command.c_str(), "r");
-  REQUIRE(stream != nullptr);
-  char buffer[4096];
-  for (std::size_t size = 0; (size = std::fread(buffer, 1, sizeof buffer, stream)) > 0;)
-    outcome.text.append(buffer, size);
-  const int status = pclose(stream);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
+Outcome run(const std::string& arguments, const std::string& before = "") {
+  return ropewalk_test::run_program("minimum_theta " + arguments, before);
 }
 
-Json json_of(const std::string& arguments, int exit_code = 0, const std::string& before = "") {
-  const Outcome outcome = run(arguments + " --json", false, before);
-  INFO(arguments << "\n" << outcome.text);
-  REQUIRE(outcome.exit_code == exit_code);
-  return Json::parse(outcome.text);
+Json json_of(const std::string& arguments, int exit_code = 0) {
+  return ropewalk_test::json_of_program("minimum_theta " + arguments + " --json", exit_code);
 }
 
 bool works(double theta, int head_dim, std::int64_t length) {
@@ -90,10 +68,10 @@ TEST_CASE(
     "minimum_theta's screen has the numbers of its object, and no progress outside a terminal") {
   const Outcome outcome = run(kSmall);
   CHECK(outcome.exit_code == 0);
-  CHECK(outcome.text.find("some base works   from 4") != std::string::npos);
-  CHECK(outcome.text.find("all larger work   from ") != std::string::npos);
-  CHECK(outcome.text.find("not a gate") != std::string::npos);
-  CHECK(run(kSmall, true).text.empty());
+  CHECK(outcome.out.find("some base works   from 4") != std::string::npos);
+  CHECK(outcome.out.find("all larger work   from ") != std::string::npos);
+  CHECK(outcome.out.find("not a gate") != std::string::npos);
+  CHECK(run(kSmall).err.empty());
 }
 
 TEST_CASE("minimum_theta exits 1 on wrong usage with a message") {
@@ -124,10 +102,10 @@ TEST_CASE("minimum_theta exits 1 on wrong usage with a message") {
                {"--head-dim 128 --length 4096 --threads 0", "--threads"},
                {"--head-dim 128 --length 4096 --frobnicate", "frobnicate"}};
   for (const auto& entry : wrong) {
-    const Outcome outcome = run(entry.arguments, true);
-    INFO(entry.arguments << "\n" << outcome.text);
+    const Outcome outcome = run(entry.arguments);
+    INFO(entry.arguments << "\n" << outcome.err);
     CHECK(outcome.exit_code == 1);
-    CHECK(outcome.text.find(entry.message) != std::string::npos);
+    CHECK(outcome.err.find(entry.message) != std::string::npos);
   }
   CHECK(run("--help").exit_code == 0);
   CHECK(run("--version").exit_code == 0);
@@ -140,30 +118,25 @@ TEST_CASE("a grid without a base that works exits 3 and still answers") {
   CHECK(json["safe_theta"].is_null());
   CHECK(json["grid"]["islands"].empty());
   CHECK(json["finer_grid"].is_null());
-  CHECK(run(arguments, true).text.find("no base tried works") != std::string::npos);
+  CHECK(run(arguments).err.find("no base tried works") != std::string::npos);
 }
 
 TEST_CASE("Ctrl-C ends a scan at once, with what was covered") {
   const std::string endless = "--head-dim 128 --length 9007199254740992 --lowest-theta 1e9";
-  for (const bool errors : {false, true}) {
-    // A loaded machine may need longer before the program listens; until then the signal ends it
-    // without a word. One that hears and goes on is killed, exit code 137.
-    Outcome outcome;
-    for (const char* wait : {"0.5", "4", "30"}) {
-      outcome = run(endless + " --json", errors,
-                    std::string("timeout --preserve-status -k 60 -s INT ") + wait);
-      if (!outcome.text.empty()) break;
-    }
-    INFO(outcome.text);
-    CHECK(outcome.exit_code == 130);
-    if (errors) {
-      CHECK(outcome.text.find("stopped; covered ") != std::string::npos);
-    } else {
-      const Json json = Json::parse(outcome.text);
-      CHECK(json["complete"] == false);
-      CHECK(json["safe_theta"].is_null());
-      CHECK(json["grid"]["scanned"] < json["grid"]["points"]);
-    }
+  // A loaded machine may need longer before the program listens; until then the signal ends it
+  // without a word. One that hears and goes on is killed, exit code 137.
+  Outcome outcome;
+  for (const char* wait : {"0.5", "4", "30"}) {
+    outcome =
+        run(endless + " --json", std::string("timeout --preserve-status -k 60 -s INT ") + wait);
+    if (!outcome.out.empty()) break;
   }
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.exit_code == 130);
+  CHECK(outcome.err.find("stopped; covered ") != std::string::npos);
+  const Json json = Json::parse(outcome.out);
+  CHECK(json["complete"] == false);
+  CHECK(json["safe_theta"].is_null());
+  CHECK(json["grid"]["scanned"] < json["grid"]["points"]);
 }
 #endif

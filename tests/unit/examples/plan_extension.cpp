@@ -1,51 +1,28 @@
 // The program from outside: exit codes, what it prints.
 #ifdef ROPEWALK_PROGRAMS_DIR
-#include <sys/wait.h>
-#include <nlohmann/json.hpp>
 
-#include <cstddef>
-#include <cstdio>
 #include <sstream>
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
-using Json = nlohmann::json;
+using ropewalk_test::Json;
+using ropewalk_test::Outcome;
 
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string text;
-};
-
-/// One stream of the program; the other is dropped.
-Outcome run(const std::string& arguments, bool errors = false) {
-  const std::string command = "'" ROPEWALK_PROGRAMS_DIR "'/plan_extension " + arguments +
-                              (errors ? " 2>&1 >/dev/null" : " 2>/dev/null");
-  Outcome outcome;
-  FILE* const stream = popen(command.c_str(), "r");
-  REQUIRE(stream != nullptr);
-  char buffer[4096];
-  for (std::size_t size = 0; (size = std::fread(buffer, 1, sizeof buffer, stream)) > 0;)
-    outcome.text.append(buffer, size);
-  const int status = pclose(stream);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
+Outcome run(const std::string& arguments) {
+  return ropewalk_test::run_program("plan_extension " + arguments);
 }
 
 Json json_of(const std::string& arguments) {
-  const Outcome outcome = run(arguments + " --json");
-  INFO(arguments << "\n" << outcome.text);
-  REQUIRE(outcome.exit_code == 0);
-  return Json::parse(outcome.text);
+  return ropewalk_test::json_of_program("plan_extension " + arguments + " --json");
 }
 
 void check_failure(const std::string& arguments, int exit_code, const std::string& message) {
-  const Outcome outcome = run(arguments, true);
-  INFO(arguments << "\n" << outcome.text);
-  CHECK(outcome.exit_code == exit_code);
-  CHECK(outcome.text.find(message) != std::string::npos);
+  CHECK(ropewalk_test::check_program_failure("plan_extension " + arguments, exit_code, message)
+            .out.empty());
 }
 
 }  // namespace
@@ -124,9 +101,9 @@ TEST_CASE("plan_extension has nothing to plan where the model reaches the target
 TEST_CASE("plan_extension's text is a table of stages") {
   const Outcome outcome = run("--model llama-3-8b --target-length 262144 --stages 5");
   REQUIRE(outcome.exit_code == 0);
-  CHECK(outcome.text.find("283461213.476") != std::string::npos);
-  CHECK(outcome.text.find("critical dimension 70 of 128") != std::string::npos);
-  std::istringstream lines(outcome.text);
+  CHECK(outcome.out.find("283461213.476") != std::string::npos);
+  CHECK(outcome.out.find("critical dimension 70 of 128") != std::string::npos);
+  std::istringstream lines(outcome.out);
   for (std::string line; std::getline(lines, line);) {
     INFO(line);
     CHECK(line.size() <= 100);
@@ -165,11 +142,11 @@ TEST_CASE("plan_extension refuses by name, with the exit codes of theta_for_leng
   check_failure("--model gemma-4-26b-a4b --target-length 3000000 --method yarn", 3, "proportional");
   CHECK(run("--help").exit_code == 0);
   CHECK(run("--version").exit_code == 0);
-  CHECK(run("--list-models").text.find("llama-3-8b\n") != std::string::npos);
+  CHECK(run("--list-models").out.find("llama-3-8b\n") != std::string::npos);
 }
 
 TEST_CASE("plan_extension answers for every shipped model") {
-  std::istringstream names(run("--list-models").text);
+  std::istringstream names(run("--list-models").out);
   int models = 0;
   for (std::string name; std::getline(names, name); ++models) {
     const Json json = json_of("--model " + name + " --target-length 3000000 --stages 3");

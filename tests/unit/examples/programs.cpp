@@ -3,91 +3,28 @@
 #include <ropewalk/interop/engine_flags.hpp>
 #include <ropewalk/spectrum.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-#include <nlohmann/json.hpp>
-
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
 namespace rw = ropewalk;
-using Json = nlohmann::json;
+using ropewalk_test::contents;
+using ropewalk_test::folder;
+using ropewalk_test::Json;
+using ropewalk_test::Outcome;
 
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
+Outcome run(const std::string& line) { return ropewalk_test::run_program(line); }
 
-/// A folder of this process, gone when it ends.
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("ropewalk_programs_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
+Json json_of(const std::string& line) { return ropewalk_test::json_of_program(line); }
 
-  std::string file(const char* name) const { return (path_ / name).string(); }
-
-  std::string write(const char* name, std::string_view text) const {
-    std::ofstream(file(name), std::ios::binary) << text;
-    return file(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-const Folder& folder() {
-  static const Folder instance;
-  return instance;
-}
-
-std::string contents(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-Outcome run(const std::string& arguments) {
-  const std::string command = "'" ROPEWALK_PROGRAMS_DIR "'/" + arguments + " >'" +
-                              folder().file("out") + "' 2>'" + folder().file("err") + "'";
-  const int status = std::system(command.c_str());
-  Outcome outcome;
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  outcome.out = contents(folder().file("out"));
-  outcome.err = contents(folder().file("err"));
-  return outcome;
-}
-
-Json json_of(const std::string& arguments) {
-  const Outcome outcome = run(arguments);
-  INFO(arguments << "\n" << outcome.out << outcome.err);
-  REQUIRE(outcome.exit_code == 0);
-  return Json::parse(outcome.out);
-}
-
-void check_failure(const std::string& arguments, int exit_code, std::string_view message) {
-  const Outcome outcome = run(arguments);
-  INFO(arguments << "\nout: " << outcome.out << "\nerr: " << outcome.err);
-  CHECK(outcome.exit_code == exit_code);
-  CHECK(outcome.err.find(message) != std::string::npos);
-  CHECK_FALSE(outcome.err.empty());
+void check_failure(const std::string& line, int exit_code, std::string_view message) {
+  ropewalk_test::check_program_failure(line, exit_code, message);
 }
 
 }  // namespace
