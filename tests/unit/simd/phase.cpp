@@ -172,6 +172,8 @@ TEST_CASE("angles halfway between two looked-up directions are no exception") {
   });
 }
 
+// qemu 7.2's user mode hangs in any program that starts a few threads.
+#ifndef ROPEWALK_TEST_EMULATED
 TEST_CASE("threads that each fill a range make the bits of one call, with every kernel") {
   Random random("threads");
   INFO(seed_text());
@@ -206,6 +208,7 @@ TEST_CASE("threads that each fill a range make the bits of one call, with every 
     }
   });
 }
+#endif
 
 TEST_CASE("writing past the caches changes no bit and no neighbour") {
   Random random("streaming");
