@@ -9,12 +9,14 @@
 #include <ropewalk/analysis/precision.hpp>
 #include <ropewalk/analysis/provenance.hpp>
 #include <ropewalk/arithmetic.hpp>
+#include <ropewalk/attention.hpp>
 #include <ropewalk/cache_shift.hpp>
 #include <ropewalk/config.hpp>
 #include <ropewalk/element.hpp>
 #include <ropewalk/error.hpp>
 #include <ropewalk/frequency.hpp>
 #include <ropewalk/head_view.hpp>
+#include <ropewalk/mask.hpp>
 #include <ropewalk/phase.hpp>
 #include <ropewalk/plan.hpp>
 #include <ropewalk/plan/distances.hpp>
@@ -35,8 +37,10 @@
 #include <ropewalk/position/xpos.hpp>
 #include <ropewalk/rope_config.hpp>
 #include <ropewalk/rotate.hpp>
+#include <ropewalk/row_statistics.hpp>
 #include <ropewalk/scaling.hpp>
 #include <ropewalk/spectrum.hpp>
 #include <ropewalk/temperature.hpp>
 #include <ropewalk/theta.hpp>
 #include <ropewalk/version.hpp>
+#include <ropewalk/view_checks.hpp>

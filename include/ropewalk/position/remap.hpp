@@ -13,19 +13,13 @@
 // A key in no range is not seen at all. Texts count from 0: 0 <= key <= query <= kLargestPosition.
 #pragma once
 
+#include <ropewalk/mask.hpp>
 #include <ropewalk/rope_config.hpp>
 
 #include <cstdint>
-#include <limits>
 
 namespace ropewalk {
 inline namespace v0 {
-
-/// A window that nothing leaves: the identity of every remap that has a window.
-inline constexpr std::int64_t kUnlimited = (std::numeric_limits<std::int64_t>::max)();
-
-/// Positions of a text end here, so that position + offset never overflows.
-inline constexpr std::int64_t kLargestPosition = (std::int64_t{1} << 62) - 1;
 
 /// Which keys a run of attention covers. Only DualChunk has a successive pass.
 enum class Pass {
@@ -35,14 +29,6 @@ enum class Pass {
 };
 
 inline constexpr Pass kPasses[3] = {Pass::neighbours, Pass::successive, Pass::distant};
-
-/// Keys first .. end - 1; empty where first == end.
-struct KeyRange {
-  std::int64_t first = 0;
-  std::int64_t end = 0;
-
-  bool contains(std::int64_t key) const noexcept { return first <= key && key < end; }
-};
 
 /// True where some pass of the remap covers the key.
 template <typename Remap>
