@@ -167,6 +167,11 @@ class AttentionWork {
   std::size_t room_bytes_ = 0;
 };
 
+template <typename T>
+HeadView<const std::remove_const_t<T>> read_only(const HeadView<T>& view) noexcept {
+  return {view.data, view.tokens, view.heads, view.head_dim, view.token_stride, view.head_stride};
+}
+
 inline int require_workers(const char* where, int workers) {
   if (workers < 1) refuse(where, {Errc::below_minimum, "workers", static_cast<double>(workers)});
   return workers;
@@ -201,9 +206,9 @@ void attend(const HeadView<T>& q, const HeadView<KT>& k, const HeadView<VT>& v,
                 "attend: float, float16 or bfloat16");
   constexpr const char* where = "attend";
   using Call = detail::AttentionCall<Element, Out, Hooks>;
-  Call call{{q.data, q.tokens, q.heads, q.head_dim, q.token_stride, q.head_stride},
-            {k.data, k.tokens, k.heads, k.head_dim, k.token_stride, k.head_stride},
-            {v.data, v.tokens, v.heads, v.head_dim, v.token_stride, v.head_stride},
+  Call call{detail::read_only(q),
+            detail::read_only(k),
+            detail::read_only(v),
             out,
             options,
             statistics,
@@ -242,9 +247,9 @@ std::size_t attention_workspace(const HeadView<T>& q, const HeadView<KT>& k, con
   const AttentionHooks<> hooks;
   const AttentionStatistics statistics;
   using Call = detail::AttentionCall<Element, Element, AttentionHooks<>>;
-  Call call{{q.data, q.tokens, q.heads, q.head_dim, q.token_stride, q.head_stride},
-            {k.data, k.tokens, k.heads, k.head_dim, k.token_stride, k.head_stride},
-            {v.data, v.tokens, v.heads, v.head_dim, v.token_stride, v.head_stride},
+  Call call{detail::read_only(q),
+            detail::read_only(k),
+            detail::read_only(v),
             {},
             options,
             statistics,

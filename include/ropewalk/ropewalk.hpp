@@ -10,6 +10,7 @@
 #include <ropewalk/analysis/provenance.hpp>
 #include <ropewalk/arithmetic.hpp>
 #include <ropewalk/attention.hpp>
+#include <ropewalk/attention_gradient.hpp>
 #include <ropewalk/cache_shift.hpp>
 #include <ropewalk/config.hpp>
 #include <ropewalk/element.hpp>

@@ -1,0 +1,208 @@
+// The backward pass over one key head of one sequence: key tiles outside, blocks of rows inside. Row 8.
+#pragma once
+
+#include <ropewalk/attention/gradient_tile.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace ropewalk {
+inline namespace v0 {
+namespace detail {
+
+/// The row's gradient on its way back through the transform its row was loaded with.
+template <typename Transform>
+void turn_back(const Transform& transform, std::int64_t token, std::int64_t head, float* row) {
+  if constexpr (!Transform::kIdentity) transform.transpose(token, head, row);
+}
+
+/// Adds to dq, dk and dv, which hold zeros where nothing was added yet.
+template <typename Kernel, typename Backward>
+class BackwardTask : private GradientTiles<Kernel, Backward> {
+  using Tiles = GradientTiles<Kernel, Backward>;
+  using Tiles::block_;
+  using Tiles::call_;
+  using Tiles::depth;
+  using Tiles::dim;
+  using Tiles::forward;
+  using Tiles::kTile;
+  using Tiles::place;
+  using Tiles::room_;
+  using Tiles::sequence_;
+
+ public:
+  using Tiles::Tiles;
+
+  void run() {
+    for (int row = 0; row < kTile; ++row) room_.ones[row] = 1.0f;
+    for (std::int64_t key = 0; key < sequence_.keys; key += kTile) {
+      const auto count = static_cast<int>(smaller(sequence_.keys - key, std::int64_t{kTile}));
+      this->load_keys(key, count);
+      this->pack_values(room_.key_rows, count, depth(), room_.right_keys);
+      clear(room_.dk, std::int64_t{kTile} * depth());
+      clear(room_.dv, std::int64_t{kTile} * dim());
+      for (std::int64_t first = 0; first < this->rows(); first += kTile) {
+        this->choose_rows(first);
+        if (this->see_keys(key, count)) add_tile(key, count);
+      }
+      add_keys(key, count);
+    }
+    turn_queries_back();
+  }
+
+ private:
+  void add_tile(std::int64_t key, int count) {
+    this->load_rows();
+    this->pack_values(room_.query_rows, block_.rows, depth(), room_.right_queries);
+    this->pack_values(room_.out_rows, block_.rows, dim(), room_.right_outs);
+    this->multiply();
+    for (int row = 0; row < block_.rows; ++row) weigh(row, key, count);
+    turn(room_.weights);
+    Kernel::multiply_values(room_.turned, count, room_.right_outs, block_.rows, dim(), room_.ones,
+                            room_.dv, dim());
+    add_queries(count);
+    turn(room_.slopes);
+    Kernel::multiply_values(room_.turned, count, room_.right_queries, block_.rows, depth(),
+                            room_.ones, room_.dk, depth());
+  }
+
+  /// Scores become weights, products with dout become dz times the coefficient.
+  void weigh(int row, std::int64_t key, int count) {
+    const GradientRow& about = room_.rows[row];
+    float* weights = room_.weights + std::int64_t{row} * kTile;
+    float* slopes = room_.slopes + std::int64_t{row} * kTile;
+    this->load_bias(row, key, count);
+    for (int index = 0; index < kTile; ++index) {
+      if (!this->sees(row, key, index, count)) {
+        weights[index] = 0.0f;
+        slopes[index] = 0.0f;
+        continue;
+      }
+      const float logit = weights[index] * about.coefficient + room_.bias[index];
+      const float x = (logit - about.lse) * static_cast<float>(kLog2E);
+      const float weight = exp2_of_negative(x < 0.0f ? x : 0.0f);
+      weights[index] = weight;
+      slopes[index] = about.coefficient * weight *
+                      (slopes[index] - about.delta - about.entropy * (logit - about.mean));
+    }
+  }
+
+  /// (rows, kTile) as (kTile, rows), rows of kTile each.
+  void turn(const float* from) noexcept {
+    for (int row = 0; row < block_.rows; ++row) {
+      for (int key = 0; key < kTile; ++key) {
+        room_.turned[key * kTile + row] = from[row * kTile + key];
+      }
+    }
+  }
+
+  void add_queries(int count) {
+    clear(room_.dq, std::int64_t{block_.rows} * depth());
+    Kernel::multiply_values(room_.slopes, block_.rows, room_.right_keys, count, depth(), room_.ones,
+                            room_.dq, depth());
+    for (int row = 0; row < block_.rows; ++row) {
+      const RowPlace at = place(row);
+      add(room_.dq + std::int64_t{row} * depth(), depth(), call_.dq.head(at.token, at.head));
+    }
+  }
+
+  void add_keys(std::int64_t key, int count) {
+    for (int index = 0; index < count; ++index) {
+      const std::int64_t token = this->token_of(key + index);
+      float* row = room_.dk + std::int64_t{index} * depth();
+      turn_back(forward().hooks.key_rows, token, block_.key_head, row);
+      add(row, depth(), call_.dk.head(token, block_.key_head));
+      add(room_.dv + std::int64_t{index} * dim(), dim(), call_.dv.head(token, block_.key_head));
+    }
+  }
+
+  static void add(const float* from, int count, float* to) noexcept {
+    for (int index = 0; index < count; ++index) to[index] += from[index];
+  }
+
+  void turn_queries_back() {
+    for (std::int64_t first = 0; first < this->rows(); first += kTile) {
+      this->choose_rows(first);
+      for (int row = 0; row < block_.rows; ++row) {
+        const RowPlace at = place(row);
+        turn_back(forward().hooks.query_rows, at.token, at.head, call_.dq.head(at.token, at.head));
+      }
+    }
+  }
+};
+
+/// g of every row, without the gradients of q, k and v: blocks of rows outside, key tiles inside.
+template <typename Kernel, typename Backward>
+class SlopeTask : private GradientTiles<Kernel, Backward> {
+  using Tiles = GradientTiles<Kernel, Backward>;
+  using Tiles::block_;
+  using Tiles::forward;
+  using Tiles::kTile;
+  using Tiles::room_;
+  using Tiles::sequence_;
+
+ public:
+  using Tiles::Tiles;
+
+  /// slopes (tokens, heads) of q.
+  void run(double* slopes) {
+    for (std::int64_t first = 0; first < this->rows(); first += kTile) {
+      this->choose_rows(first);
+      this->load_rows();
+      for (Sums& sums : sums_) sums = {};
+      for (std::int64_t key = 0; key < sequence_.keys; key += kTile) {
+        const auto count = static_cast<int>(smaller(sequence_.keys - key, std::int64_t{kTile}));
+        if (!this->see_keys(key, count)) continue;
+        this->load_keys(key, count);
+        this->multiply();
+        for (int row = 0; row < block_.rows; ++row) add_row(row, key, count);
+      }
+      for (int row = 0; row < block_.rows; ++row) {
+        const RowPlace at = this->place(row);
+        slopes[at.token * forward().q.heads + at.head] = slope(row);
+      }
+    }
+  }
+
+ private:
+  struct Sums {
+    double weight = 0.0;  // p
+    double values = 0.0;  // p dP
+    double logits = 0.0;  // p (y - lse)
+    double both = 0.0;    // p dP (y - lse)
+  };
+
+  void add_row(int row, std::int64_t key, int count) {
+    const GradientRow& about = room_.rows[row];
+    const float* scores = room_.weights + std::int64_t{row} * kTile;
+    const float* products = room_.slopes + std::int64_t{row} * kTile;
+    this->load_bias(row, key, count);
+    for (int index = 0; index < count; ++index) {
+      if (!this->sees(row, key, index, count)) continue;
+      // From lse, so that an offset common to all logits does not cancel in the end.
+      const float logit = scores[index] * about.coefficient - about.lse;
+      const float x = (logit + room_.bias[index]) * static_cast<float>(kLog2E);
+      const auto weight = static_cast<double>(exp2_of_negative(x < 0.0f ? x : 0.0f));
+      const double value = weight * static_cast<double>(products[index]);
+      sums_[row].weight += weight;
+      sums_[row].values += value;
+      sums_[row].logits += weight * static_cast<double>(logit);
+      sums_[row].both += value * static_cast<double>(logit);
+    }
+  }
+
+  double slope(int row) const noexcept {
+    const Sums& sums = sums_[row];
+    // The weights of the keys are all there is, or what the sink leaves.
+    const double left = forward().options.sink_logit.empty() ? 0.0 : 1.0 - sums.weight;
+    return sums.both - sums.values * sums.logits +
+           static_cast<double>(room_.rows[row].lse) * sums.values * left;
+  }
+
+  Sums sums_[static_cast<std::size_t>(kTile)];
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace ropewalk
