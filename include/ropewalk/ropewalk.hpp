@@ -10,6 +10,8 @@
 #include <ropewalk/analysis/provenance.hpp>
 #include <ropewalk/arithmetic.hpp>
 #include <ropewalk/attention.hpp>
+#include <ropewalk/attention/biases.hpp>
+#include <ropewalk/attention/merge.hpp>
 #include <ropewalk/attention_gradient.hpp>
 #include <ropewalk/cache_shift.hpp>
 #include <ropewalk/config.hpp>
@@ -38,6 +40,7 @@
 #include <ropewalk/position/xpos.hpp>
 #include <ropewalk/rope_config.hpp>
 #include <ropewalk/rotate.hpp>
+#include <ropewalk/rotate/on_load.hpp>
 #include <ropewalk/row_statistics.hpp>
 #include <ropewalk/scaling.hpp>
 #include <ropewalk/spectrum.hpp>

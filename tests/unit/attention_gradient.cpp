@@ -91,7 +91,8 @@ class Loss {
       if (distance >= p.window && j >= p.first_keys) continue;
       double dot = 0.0;
       for (int d = 0; d < p.depth; ++d) {
-        dot += x.q[at((i * p.heads + h) * p.depth + d)] * x.k[at((j * p.key_heads + g) * p.depth + d)];
+        dot +=
+            x.q[at((i * p.heads + h) * p.depth + d)] * x.k[at((j * p.key_heads + g) * p.depth + d)];
       }
       double logit = 0.5 * x.head_scale[at(h)] * x.position_scale[at(i)] * dot;
       if (p.with_bias) logit += static_cast<double>(SteppedBias::at(h, position, j));
@@ -222,8 +223,8 @@ void check(const Problem& p, ropewalk_test::Random& random) {
   Loss::fill(random, x.sink, p.heads);
 
   AttentionHooks<SteppedBias> biased;
-  const Gradients g = p.with_bias ? gradients_of(p, x, loss, biased)
-                                  : gradients_of(p, x, loss, AttentionHooks<>());
+  const Gradients g =
+      p.with_bias ? gradients_of(p, x, loss, biased) : gradients_of(p, x, loss, AttentionHooks<>());
   const double bound = 1e-5;
   CHECK(distance(g.dq, differences(loss, x, &Values::q)) < bound);
   CHECK(distance(g.dk, differences(loss, x, &Values::k)) < bound);
@@ -292,7 +293,8 @@ TEST_CASE("entropy falls with the logarithm of the scale by the variance") {
            make_head_view(k.data(), tokens, 1, 8), make_head_view(out.data(), tokens, 2, 8),
            options, statistics);
     double sum = 0.0;
-    for (std::size_t row = 0; row < entropy.size(); row += 2) sum += static_cast<double>(entropy[row]);
+    for (std::size_t row = 0; row < entropy.size(); row += 2)
+      sum += static_cast<double>(entropy[row]);
     return sum / static_cast<double>(tokens);
   };
   const double step = 0.02;
