@@ -18,7 +18,8 @@
 // (head_dim + 2) 2^-24 scale |q| |k|, and everything follows from that.
 //
 // Finite inputs never give a NaN: rows whose logits exceed 2^20 / log2(e), or whose sums leave float,
-// are done again in double. NaN and infinities in q, k, v or bias pass into the rows they reach.
+// are done again in double, and what float cannot hold ends at its ends. A NaN or an infinity in q,
+// k or a bias makes output and statistics of the rows it reaches NaN, one in v the output.
 #pragma once
 
 #include <ropewalk/attention/blocks.hpp>
@@ -94,7 +95,7 @@ class AttentionWork {
     const SequenceOffset total = count();
     offsets_ = arena.take<SequenceOffset>(sequences_.count());
     partial_.outputs = arena.take<float>(total.partial * call_.v.head_dim);
-    partial_.statistics = arena.take<RowStatistics<float>>(total.partial);
+    partial_.statistics = arena.take<RowStatistics<double>>(total.partial);
     partial_.in_range = arena.take<bool>(total.partial);
     const std::size_t before = arena.used();
     room_ = take_room<Kernel, T>(arena, call_.q.head_dim, call_.v.head_dim);
@@ -150,7 +151,7 @@ class AttentionWork {
       for (std::int64_t part = 0; part < cut.parts; ++part) {
         in_range = in_range && parts.in_range[part * cut.rows + row];
       }
-      const RowStatistics<float> whole =
+      const RowStatistics<double> whole =
           merge_parts(parts, cut.parts, cut.rows, row, call_.v.head_dim, own.outputs);
       const AttentionSequence& sequence = sequences_[which];
       call_.write(sequence, call_.place(sequence, block, row), whole, own.outputs, in_range,

@@ -23,6 +23,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -47,10 +48,14 @@ inline void require_own_keys(const char* where, const AttentionSequences& sequen
 template <typename A, typename B>
 void require_same_shape(const char* where, const char* field, const HeadView<A>& view,
                         const char* of, const HeadView<B>& like) {
-  require(where, view.validate());
-  require_equal(where, field, view.tokens, of, like.tokens);
-  require_equal(where, field, view.heads, of, like.heads);
-  require_equal(where, field, view.head_dim, of, like.head_dim);
+  require_view(where, field, view);
+  const bool same = view.tokens == like.tokens && view.heads == like.heads;
+  if (same && view.head_dim == like.head_dim) return;
+  char place[96];
+  std::snprintf(place, sizeof place, "%s: %s beside %s", where, field, of);
+  require_equal(place, "tokens", view.tokens, "the other", like.tokens);
+  require_equal(place, "heads", view.heads, "the other", like.heads);
+  require_equal(place, "head_dim", view.head_dim, "the other", like.head_dim);
 }
 
 inline void require_rows_given(const char* where, const char* field, Span<const float> rows,
@@ -71,6 +76,16 @@ inline void require_gradient_memory(const char* where, const HeadView<float>& dq
   require_apart(where, "the overlap of dq and dk", dq, dk);
   require_apart(where, "the overlap of dq and dv", dq, dv);
   require_apart(where, "the overlap of dk and dv", dk, dv);
+}
+
+/// Gradients lie apart from what is read.
+template <typename View>
+void require_gradient_apart(const char* where, const char* words, const HeadView<float>& dq,
+                            const HeadView<float>& dk, const HeadView<float>& dv,
+                            const View& read) {
+  require_apart(where, words, dq, read);
+  require_apart(where, words, dk, read);
+  require_apart(where, words, dv, read);
 }
 
 /// Of a row's sink with weight p: p (l - D - h (sink - mean)), summed over tokens.
@@ -133,7 +148,7 @@ void scale_gradients(const HeadView<T>& q, const HeadView<G>& dq, const Attentio
   constexpr const char* where = "scale_gradients";
   using Query = ElementTraits<std::remove_const_t<T>>;
   using Slope = ElementTraits<std::remove_const_t<G>>;
-  detail::require(where, q.validate());
+  detail::require_view(where, "q", q);
   detail::require_same_shape(where, "dq", detail::read_only(dq), "q", q);
   detail::require_count(where, "head_scale", options.head_scale, "q.heads", q.heads);
   detail::require_count(where, "position_scale", options.position_scale, "q.tokens", q.tokens);
@@ -186,6 +201,11 @@ void attend_backward(const HeadView<T>& q, const HeadView<KT>& k, const HeadView
   detail::require_same_shape(where, "dv", dv, "v", v);
   detail::require_outputs(where, call.q, call.k, call.v, detail::read_only(out), {});
   detail::require_gradient_memory(where, dq, dk, dv);
+  detail::require_gradient_apart(where, "the overlap of a gradient and q", dq, dk, dv, call.q);
+  detail::require_gradient_apart(where, "the overlap of a gradient and k", dq, dk, dv, call.k);
+  detail::require_gradient_apart(where, "the overlap of a gradient and v", dq, dk, dv, call.v);
+  detail::require_gradient_apart(where, "the overlap of a gradient and out", dq, dk, dv, out);
+  detail::require_gradient_apart(where, "the overlap of a gradient and d_out", dq, dk, dv, d_out);
   detail::require_rows_given(where, "saved.lse", saved.lse, rows);
   if (!arriving.entropy.empty()) {
     detail::require_rows_given(where, "saved.mean", saved.mean, rows);

@@ -52,6 +52,17 @@ ROPEWALK_HOST_DEVICE constexpr std::int64_t larger(std::int64_t a, std::int64_t 
   return a < b ? b : a;
 }
 
+/// Sum and difference of any value and one >= 0, the ends of int64 standing for what lies beyond.
+ROPEWALK_HOST_DEVICE constexpr std::int64_t plus(std::int64_t value, std::int64_t step) noexcept {
+  constexpr std::int64_t largest = (std::numeric_limits<std::int64_t>::max)();
+  return value > largest - step ? largest : value + step;
+}
+
+ROPEWALK_HOST_DEVICE constexpr std::int64_t minus(std::int64_t value, std::int64_t step) noexcept {
+  constexpr std::int64_t lowest = (std::numeric_limits<std::int64_t>::min)();
+  return value < lowest + step ? lowest : value - step;
+}
+
 }  // namespace detail
 
 /// What every query may see. The default is causal attention; `causal = false` alone sees all keys.
@@ -64,7 +75,7 @@ struct AttentionMask {
   std::int64_t window = kUnlimited;
 
   /// Keys at positions below this are seen whatever window and chunk say (causality still holds):
-  /// the attention sinks of StreamingLLM and LM-Infinite. >= 0.
+  /// the attention sinks of StreamingLLM and LM-Infinite. >= 0, and 0 shows none.
   std::int64_t first_keys = 0;
 
   /// Keys in the query's own chunk, floor(position / chunk): Llama 4. >= 1, or kUnlimited.
@@ -88,19 +99,17 @@ struct AttentionMask {
     const std::int64_t end = causal ? smaller(all.end, query + 1) : all.end;
     KeyRange band{all.first, end};
     if (window != kUnlimited) {
-      // A window above 2^62 + 1 reaches any key; bounding it keeps the sums in range.
-      const std::int64_t reach = smaller(window - 1, kLargestPosition);
-      band.first = larger(band.first, query - reach);
-      band.end = smaller(band.end, query + reach + 1);
+      band.first = larger(band.first, detail::minus(query, window - 1));
+      band.end = smaller(band.end, detail::plus(query, window));
     }
     if (chunk != kUnlimited) {
       const std::int64_t rest = query % chunk;
       const std::int64_t start = query - (rest < 0 ? rest + chunk : rest);
       band.first = larger(band.first, start);
-      if (chunk <= kLargestPosition) band.end = smaller(band.end, start + chunk);
+      band.end = smaller(band.end, detail::plus(start, chunk));
     }
     KeyRange first{all.first, smaller(end, first_keys)};
-    if (first.end <= first.first) first = {all.first, all.first};
+    if (first_keys == 0 || first.end <= first.first) first = {all.first, all.first};
     band.first = larger(band.first, first.end);
     if (band.end <= band.first) band = {first.end, first.end};
     return {first, band};

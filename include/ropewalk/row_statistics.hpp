@@ -62,8 +62,10 @@ struct LogitLimits<double> {
 ///   Valid for    base-2 logits of magnitude up to kLargestLogit; a masked key is not added, or
 ///                added as kMaskedLogit where skipping costs more than adding
 ///   Error        of n logits given exactly, u the rounding unit of Real: n u relative in sum, so
-///                lse and entropy to about (n + 8) u (1 + log2 n), whatever is added to all logits.
-///                Blocks added apart and merged shorten n to block + log of their number
+///                the entropy to about (n + 8) u (1 + log2 n), whatever is added to all logits; lse
+///                and mean to that and their own rounding, 2 u |lse|; the variance to (n + 8) u times
+///                the mean square of the distance to the largest logit. Blocks added apart and
+///                merged shorten n to block + log of their number
 ///   Source       derived from the definitions; shifting before summing, as any online softmax
 template <typename Real>
 struct RowStatistics {

@@ -128,10 +128,10 @@ struct BlockRoom {
   float* outputs = nullptr;       // (rows, dim)
   float* factors = nullptr;       // (rows,)
   float* coefficients = nullptr;  // (rows,)
-  RowStatistics<float>* statistics = nullptr;  // (rows,)
-  VisibleKeys* visible = nullptr;              // (rows,)
-  bool* in_range = nullptr;                    // (rows,)
-  double* exact = nullptr;                     // (dim,)
+  RowStatistics<double>* statistics = nullptr;  // (rows,)
+  VisibleKeys* visible = nullptr;               // (rows,)
+  bool* in_range = nullptr;                     // (rows,)
+  double* exact = nullptr;                      // (dim,)
 };
 
 template <typename Kernel, typename T>
@@ -152,7 +152,7 @@ BlockRoom<typename Kernel::template Factor<T>> take_room(Arena& arena, int depth
   room.outputs = arena.take<float>(rows * dim);
   room.factors = arena.take<float>(rows);
   room.coefficients = arena.take<float>(rows);
-  room.statistics = arena.take<RowStatistics<float>>(rows);
+  room.statistics = arena.take<RowStatistics<double>>(rows);
   room.visible = arena.take<VisibleKeys>(rows);
   room.in_range = arena.take<bool>(rows);
   room.exact = arena.take<double>(dim);
@@ -186,9 +186,9 @@ BlockRoom<Factor> moved(BlockRoom<Factor> room, std::size_t bytes) noexcept {
 
 /// Results of one row of one part: outputs not yet divided by the sum.
 struct PartialRows {
-  float* outputs = nullptr;                    // (rows, dim)
-  RowStatistics<float>* statistics = nullptr;  // (rows,)
-  bool* in_range = nullptr;                    // (rows,)
+  float* outputs = nullptr;                     // (rows, dim)
+  RowStatistics<double>* statistics = nullptr;  // (rows,)
+  bool* in_range = nullptr;                     // (rows,)
 };
 
 }  // namespace detail

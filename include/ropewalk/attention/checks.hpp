@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 
 namespace ropewalk {
 inline namespace v0 {
@@ -33,12 +34,27 @@ inline double require_scales(const char* where, const char* field, Span<const do
   return largest;
 }
 
-inline void require_position(const char* where, const char* field, std::int64_t position) {
-  constexpr std::int64_t most = std::int64_t{1} << 61;
+/// A sound view, by its name.
+template <typename T>
+void require_view(const char* where, const char* name, const HeadView<T>& view) {
+  const Fault fault = view.validate();
+  if (fault.code == Errc::ok) return;
+  char place[96];
+  std::snprintf(place, sizeof place, "%s: %s", where, name);
+  refuse(place, fault);
+}
+
+/// Rows of a call, and keys times their heads: with them every size of memory stays within 63 bits.
+inline constexpr std::int64_t kMostRows = std::int64_t{1} << 40;
+
+/// Positions first, first + 1, ... of so many tokens.
+inline void require_positions_of(const char* where, const char* field, std::int64_t position,
+                                 std::int64_t tokens) {
+  const std::int64_t most = (std::int64_t{1} << 61) - tokens;
   if (position > most) {
     refuse(where, {Errc::above_maximum, field, static_cast<double>(position)});
   }
-  if (position < -most) {
+  if (position < -(std::int64_t{1} << 61)) {
     refuse(where, {Errc::below_minimum, field, static_cast<double>(position)});
   }
 }
@@ -75,7 +91,7 @@ class AttentionSequences {
 };
 
 inline void require_sequences(const char* where, const AttentionOptions& options,
-                              std::int64_t queries, std::int64_t keys) {
+                              std::int64_t queries, std::int64_t keys, std::int64_t key_heads) {
   if (!options.sequences.empty() &&
       (options.query_position != kEndsWithKeys || options.key_position != 0)) {
     refuse(where, {Errc::wrong_count, "query_position and key_position beside sequences",
@@ -83,17 +99,23 @@ inline void require_sequences(const char* where, const AttentionOptions& options
   }
   const AttentionSequences sequences(options, queries, keys);
   std::int64_t next = 0;
+  std::int64_t seen = 0;
   for (std::int64_t index = 0; index < sequences.count(); ++index) {
     const AttentionSequence& sequence = sequences[index];
     require_run(where, "first_query", sequence.first_query, "queries", sequence.queries, queries);
     require_run(where, "first_key", sequence.first_key, "keys", sequence.keys, keys);
-    require_position(where, "key_position", sequence.key_position);
+    require_positions_of(where, "key_position", sequence.key_position, sequence.keys);
     if (sequence.query_position != kEndsWithKeys) {
-      require_position(where, "query_position", sequence.query_position);
+      require_positions_of(where, "query_position", sequence.query_position, sequence.queries);
     }
     require_equal(where, "first_query", sequence.first_query, "the end of the sequence before",
                   next);
     next = sequence.first_query + sequence.queries;
+    seen += sequence.keys;
+    if (seen > kMostRows / key_heads) {
+      refuse(where, {Errc::above_maximum, "keys of all sequences * k.heads",
+                     static_cast<double>(seen) * static_cast<double>(key_heads)});
+    }
   }
   require_equal(where, "the end of the last sequence", next, "q.tokens", queries);
 }
@@ -103,9 +125,16 @@ inline void require_sequences(const char* where, const AttentionOptions& options
 template <typename T>
 double require_attention(const char* where, const HeadView<const T>& q, const HeadView<const T>& k,
                          const HeadView<const T>& v, const AttentionOptions& options) {
-  require(where, q.validate());
-  require(where, k.validate());
-  require(where, v.validate());
+  require_view(where, "q", q);
+  require_view(where, "k", k);
+  require_view(where, "v", v);
+  if (q.tokens > kMostRows / (q.heads > 0 ? q.heads : 1)) {
+    refuse(where, {Errc::above_maximum, "q.tokens * q.heads",
+                   static_cast<double>(q.tokens) * static_cast<double>(q.heads)});
+  }
+  if (k.tokens > kMostRows) {
+    refuse(where, {Errc::above_maximum, "k.tokens", static_cast<double>(k.tokens)});
+  }
   require_equal(where, "k.head_dim", k.head_dim, "q.head_dim", q.head_dim);
   require_equal(where, "v.tokens", v.tokens, "k.tokens", k.tokens);
   require_equal(where, "v.heads", v.heads, "k.heads", k.heads);
@@ -121,6 +150,10 @@ double require_attention(const char* where, const HeadView<const T>& q, const He
   require_count(where, "sink_logit", options.sink_logit, "q.heads", q.heads);
   for (std::size_t head = 0; head < options.sink_logit.size(); ++head) {
     Fault fault = check_finite("sink_logit", options.sink_logit[head]);
+    constexpr double most = 1e30;
+    if (fault.code == Errc::ok && std::fabs(options.sink_logit[head]) > most) {
+      fault = {Errc::above_maximum, "sink_logit", options.sink_logit[head]};
+    }
     fault.index = static_cast<int>(head);
     require(where, fault);
   }
@@ -134,7 +167,7 @@ double require_attention(const char* where, const HeadView<const T>& q, const He
   if (!is_finite(product) || product > most) {
     refuse(where, {Errc::above_maximum, "softmax_scale * head_scale * position_scale", product});
   }
-  require_sequences(where, options, q.tokens, k.tokens);
+  require_sequences(where, options, q.tokens, k.tokens, k.heads);
   return scale;
 }
 
@@ -143,7 +176,7 @@ template <typename T, typename Out>
 void require_outputs(const char* where, const HeadView<const T>& q, const HeadView<const T>& k,
                      const HeadView<const T>& v, const HeadView<Out>& out,
                      const AttentionStatistics& statistics) {
-  require(where, out.validate());
+  require_view(where, "out", out);
   require_equal(where, "out.tokens", out.tokens, "q.tokens", q.tokens);
   require_equal(where, "out.heads", out.heads, "q.heads", q.heads);
   require_equal(where, "out.head_dim", out.head_dim, "v.head_dim", v.head_dim);
@@ -156,6 +189,18 @@ void require_outputs(const char* where, const HeadView<const T>& q, const HeadVi
   require_count(where, "entropy", statistics.entropy, words, rows);
   require_count(where, "mean", statistics.mean, words, rows);
   require_count(where, "variance", statistics.variance, words, rows);
+  const Span<float> lists[4] = {statistics.lse, statistics.entropy, statistics.mean,
+                                statistics.variance};
+  for (int list = 1; list < 4; ++list) {
+    for (int other = 0; other < list; ++other) {
+      if (lists[list].empty() || lists[other].empty()) continue;
+      if (!ranges_meet(make_head_view(lists[list].data(), rows, 1, 1),
+                       make_head_view(lists[other].data(), rows, 1, 1))) {
+        continue;
+      }
+      refuse(where, {Errc::overlapping, "statistics", static_cast<double>(list), list});
+    }
+  }
 }
 
 }  // namespace detail

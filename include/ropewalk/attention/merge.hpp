@@ -38,8 +38,8 @@ void merge_attention(const HeadView<Out>& out, const AttentionStatistics& statis
   constexpr const char* where = "merge_attention";
   using From = ElementTraits<std::remove_const_t<Other>>;
   using To = ElementTraits<Out>;
-  detail::require(where, out.validate());
-  detail::require(where, other.validate());
+  detail::require_view(where, "out", out);
+  detail::require_view(where, "other", other);
   detail::require_equal(where, "other.tokens", other.tokens, "out.tokens", out.tokens);
   detail::require_equal(where, "other.heads", other.heads, "out.heads", out.heads);
   detail::require_equal(where, "other.head_dim", other.head_dim, "out.head_dim", out.head_dim);

@@ -15,13 +15,14 @@ inline namespace v0 {
 inline constexpr std::int64_t kEndsWithKeys = (std::numeric_limits<std::int64_t>::min)();
 
 /// One sequence of several in the same views: which tokens are its own, and where they stand.
+/// Positions of all tokens lie within [-2^61, 2^61].
 struct AttentionSequence {
   std::int64_t first_query = 0;  ///< token of q; sequences follow one another and leave no gap
   std::int64_t queries = 0;      ///< tokens; 0 is a sequence without work
   std::int64_t first_key = 0;    ///< token of k and v, anywhere
   std::int64_t keys = 0;         ///< tokens; 0 leaves nothing to see
-  std::int64_t query_position = kEndsWithKeys;  ///< of its first query, |p| <= 2^61
-  std::int64_t key_position = 0;                ///< of its first key, |p| <= 2^61
+  std::int64_t query_position = kEndsWithKeys;  ///< of its first query
+  std::int64_t key_position = 0;                ///< of its first key
 };
 
 /// Logits are softmax_scale * head_scale[h] * position_scale[i] * (q . k) + bias, in nats. Defaults:
@@ -37,12 +38,13 @@ struct AttentionOptions {
   Span<const double> position_scale = {};
 
   /// A learned logit per query head that takes its part of the softmax and gives no value (GPT-OSS).
-  /// Not scaled. Statistics count it as a key. Empty, or (heads,) finite.
+  /// Not scaled. Statistics count it as a key. Empty, or (heads,) of magnitude <= 1e30.
   Span<const double> sink_logit = {};
 
   AttentionMask mask = {};
 
-  /// Positions of the first query and the first key, |p| <= 2^61. With `sequences` they are those'.
+  /// Positions of the first query and the first key; no token beyond [-2^61, 2^61]. With `sequences`
+  /// they are those'.
   std::int64_t query_position = kEndsWithKeys;
   std::int64_t key_position = 0;
 

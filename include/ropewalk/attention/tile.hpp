@@ -66,21 +66,18 @@ struct AttentionCall {
   /// Writes one row of which all keys were seen: `outputs` not yet divided. Whatever left the range
   /// of a tile is done again in double.
   ///   loaded, exact   room for two rows of floats, and for outputs in double
-  void write(const AttentionSequence& sequence, const RowPlace& place, RowStatistics<float> row,
+  void write(const AttentionSequence& sequence, const RowPlace& place, RowStatistics<double> row,
              float* outputs, bool in_range, float* loaded, double* exact) const {
-    float factor = 1.0f;
+    double factor = 1.0;
     if (!options.sink_logit.empty()) {
       const double sink = kLog2E * options.sink_logit[static_cast<std::size_t>(place.head)];
-      in_range = in_range && sink <= kLargestTileLogit && sink >= -kLargestTileLogit;
-      if (in_range && static_cast<float>(sink) > row.maximum) {
-        factor = row.raise(static_cast<float>(sink));
-      }
-      if (in_range) row.add(static_cast<float>(sink));
+      if (sink > row.maximum) factor = row.raise(sink);
+      row.add(sink);
     }
-    factor = row.empty() ? 0.0f : factor / row.sum;
+    const auto share = static_cast<float>(row.empty() ? 0.0 : factor / row.sum);
     std::uint32_t largest = 0;
     for (int index = 0; index < v.head_dim; ++index) {
-      outputs[index] *= factor;
+      outputs[index] *= share;
       const std::uint32_t bits = magnitude_bits(outputs[index]);
       largest = bits > largest ? bits : largest;
     }
@@ -88,7 +85,7 @@ struct AttentionCall {
     if (in_range && largest < 0x7f800000u) {
       write_statistics(entry, row.summary());
     } else {
-      write_statistics(entry, attend_exactly(sequence, place, loaded, exact).summary());
+      write_statistics(entry, attend_exactly(sequence, place, loaded, exact));
       for (int index = 0; index < v.head_dim; ++index) outputs[index] = saturated(exact[index]);
     }
     Out* to = out.head(place.token, place.head);
@@ -98,18 +95,17 @@ struct AttentionCall {
   }
 
  private:
-  template <typename Real>
-  void write_statistics(std::int64_t entry, const RowSummary<Real>& summary) const noexcept {
+  void write_statistics(std::int64_t entry, const RowSummary<double>& summary) const noexcept {
     const auto index = static_cast<std::size_t>(entry);
-    // An empty row of doubles says so with the lowest double: it saturates to the lowest float.
+    // An empty row says so with the lowest double, which saturates to the lowest float.
     if (!statistics.lse.empty()) statistics.lse[index] = saturated(summary.lse);
     if (!statistics.entropy.empty()) statistics.entropy[index] = saturated(summary.entropy);
     if (!statistics.mean.empty()) statistics.mean[index] = saturated(summary.mean);
     if (!statistics.variance.empty()) statistics.variance[index] = saturated(summary.variance);
   }
 
-  RowStatistics<double> attend_exactly(const AttentionSequence& sequence, const RowPlace& place,
-                                       float* loaded, double* exact) const {
+  RowSummary<double> attend_exactly(const AttentionSequence& sequence, const RowPlace& place,
+                                    float* loaded, double* exact) const {
     const KeyRange all{sequence.key_position, sequence.key_position + sequence.keys};
     const bool has_sink = !options.sink_logit.empty();
     const ExactRow<T, Hooks> row{
@@ -318,20 +314,20 @@ class BlockWalk {
 };
 
 /// Brings the parts of a row together: statistics merged, outputs weighed to their common maximum.
-inline RowStatistics<float> merge_parts(const PartialRows& parts, std::int64_t count,
-                                        std::int64_t stride, std::int64_t row, int dim,
-                                        float* outputs) noexcept {
-  RowStatistics<float> whole;
+inline RowStatistics<double> merge_parts(const PartialRows& parts, std::int64_t count,
+                                         std::int64_t stride, std::int64_t row, int dim,
+                                         float* outputs) noexcept {
+  RowStatistics<double> whole;
   for (int index = 0; index < dim; ++index) outputs[index] = 0.0f;
   for (std::int64_t part = 0; part < count; ++part) {
-    RowStatistics<float> other = parts.statistics[part * stride + row];
+    RowStatistics<double> other = parts.statistics[part * stride + row];
     if (other.empty()) continue;
     float kept = 1.0f;
     float added = 1.0f;
     if (other.maximum > whole.maximum) {
-      kept = whole.raise(other.maximum);
+      kept = static_cast<float>(whole.raise(other.maximum));
     } else {
-      added = other.raise(whole.maximum);
+      added = static_cast<float>(other.raise(whole.maximum));
     }
     whole.sum += other.sum;
     whole.first += other.first;

@@ -159,12 +159,13 @@ struct PortableAttention {
   }
 
   /// Turns the scores [begin, end) of a row into weights 2^(coefficient score - maximum), zeros
-  /// elsewhere, and the row's statistics with them.
+  /// elsewhere, and the row's statistics with them: floats within a tile, whose sums add up in
+  /// double, or 10^5 keys would cost a variance its third digit.
   ///   kMoments   0: sum alone; 1: first as well; 2: second too
   ///   weights    (kKeys,); with Weight float the scores' own memory will do
   template <int kMoments, typename Weight>
   static detail::WeighedRow weigh(const float* scores, int begin, int end, float coefficient,
-                                  RowStatistics<float>& row, Weight* weights) noexcept {
+                                  RowStatistics<double>& row, Weight* weights) noexcept {
     if (begin >= end) {
       for (int key = 0; key < kKeys; ++key) weights[key] = Weight{};
       return {};
@@ -178,8 +179,9 @@ struct PortableAttention {
     }
     if (!detail::is_tile_logit(magnitude, coefficient)) return {1.0f, false};
     float factor = 1.0f;
-    if (largest * coefficient > row.maximum) factor = row.raise(largest * coefficient);
-    const float maximum = row.maximum;
+    const auto peak = static_cast<double>(largest * coefficient);
+    if (peak > row.maximum) factor = static_cast<float>(row.raise(peak));
+    const auto maximum = static_cast<float>(row.maximum);
     float sum = 0.0f;
     float first = 0.0f;
     float second = 0.0f;
@@ -196,9 +198,9 @@ struct PortableAttention {
       values[key] = weight;
     }
     for (int key = 0; key < kKeys; ++key) weights[key] = ElementTraits<Weight>::store(values[key]);
-    row.sum += sum;
-    row.first += first;
-    row.second += second;
+    row.sum += static_cast<double>(sum);
+    row.first += static_cast<double>(first);
+    row.second += static_cast<double>(second);
     return {factor, true};
   }
 
