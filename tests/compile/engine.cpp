@@ -177,6 +177,7 @@ int main() {
   cache_shifts();
   positions();
   position_refusals();
+  attentions();
   coverages();
   cosine_sums();
   theta_scans();

@@ -48,6 +48,9 @@ void cache_shifts();
 void positions();
 void position_refusals();
 
+// engine_attention.cpp
+void attentions();
+
 // engine_analysis.cpp
 void coverages();
 void cosine_sums();
