@@ -40,8 +40,8 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
       const auto count = static_cast<int>(smaller(sequence_.keys - key, std::int64_t{kTile}));
       this->load_keys(key, count);
       this->pack_values(room_.key_rows, count, depth(), room_.right_keys);
-      clear(room_.dk, std::int64_t{kTile} * depth());
-      clear(room_.dv, std::int64_t{kTile} * dim());
+      clear(room_.dk, kTile * Kernel::output_size(depth()));
+      clear(room_.dv, kTile * Kernel::output_size(dim()));
       for (std::int64_t first = 0; first < this->rows(); first += kTile) {
         this->choose_rows(first);
         if (this->see_keys(key, count)) add_tile(key, count);
@@ -58,13 +58,15 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
     this->pack_values(room_.out_rows, block_.rows, dim(), room_.right_outs);
     this->multiply();
     for (int row = 0; row < block_.rows; ++row) weigh(row, key, count);
+    SeenKeys all_rows[static_cast<std::size_t>(kTile)];
+    for (SeenKeys& rows : all_rows) rows = {0, block_.rows};
     turn(room_.weights);
-    Kernel::multiply_values(room_.turned, count, room_.right_outs, block_.rows, dim(), room_.ones,
-                            room_.dv, dim());
-    add_queries(count);
+    Kernel::multiply_values(room_.turned, room_.right_outs, dim(), all_rows, count, room_.ones,
+                            room_.dv);
+    add_queries();
     turn(room_.slopes);
-    Kernel::multiply_values(room_.turned, count, room_.right_queries, block_.rows, depth(),
-                            room_.ones, room_.dk, depth());
+    Kernel::multiply_values(room_.turned, room_.right_queries, depth(), all_rows, count, room_.ones,
+                            room_.dk);
   }
 
   /// Scores become weights, products with dout become dz times the coefficient.
@@ -97,23 +99,24 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
     }
   }
 
-  void add_queries(int count) {
-    clear(room_.dq, std::int64_t{block_.rows} * depth());
-    Kernel::multiply_values(room_.slopes, block_.rows, room_.right_keys, count, depth(), room_.ones,
-                            room_.dq, depth());
+  void add_queries() {
+    clear(room_.dq, block_.rows * Kernel::output_size(depth()));
+    Kernel::multiply_values(room_.slopes, room_.right_keys, depth(), this->seen_, block_.rows,
+                            room_.ones, room_.dq);
     for (int row = 0; row < block_.rows; ++row) {
       const RowPlace at = place(row);
-      add(room_.dq + std::int64_t{row} * depth(), depth(), call_.dq.head(at.token, at.head));
+      add(room_.dq + row * Kernel::output_size(depth()), depth(), call_.dq.head(at.token, at.head));
     }
   }
 
   void add_keys(std::int64_t key, int count) {
     for (int index = 0; index < count; ++index) {
       const std::int64_t token = this->token_of(key + index);
-      float* row = room_.dk + std::int64_t{index} * depth();
+      float* row = room_.dk + index * Kernel::output_size(depth());
       turn_back(forward().hooks.key_rows, token, block_.key_head, row);
       add(row, depth(), call_.dk.head(token, block_.key_head));
-      add(room_.dv + std::int64_t{index} * dim(), dim(), call_.dv.head(token, block_.key_head));
+      add(room_.dv + index * Kernel::output_size(dim()), dim(),
+          call_.dv.head(token, block_.key_head));
     }
   }
 

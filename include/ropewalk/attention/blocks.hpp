@@ -8,6 +8,7 @@
 
 #include <ropewalk/attention/options.hpp>
 #include <ropewalk/row_statistics.hpp>
+#include <ropewalk/simd/attention_tile.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,9 @@ namespace detail {
 
 /// Keys of one part where a sequence is cut along them.
 inline constexpr std::int64_t kPartKeys = 2048;
+
+/// Keys after which sums kept in float go to sums in double.
+inline constexpr std::int64_t kSettledKeys = 1024;
 
 /// Rows run first_row .. first_row + rows - 1; row r is query r / group, head r % group.
 struct AttentionBlock {
@@ -118,20 +122,23 @@ class Arena {
 template <typename Factor>
 struct BlockRoom {
   Factor* queries = nullptr;      // (rows, query size)
-  float* plain = nullptr;         // (direct rows, depth): queries of the direct functions
+  float* plain = nullptr;         // (direct rows, query size): queries of the direct functions
   Factor* keys = nullptr;         // packed tile
   Factor* values = nullptr;       // packed tile
   float* scores = nullptr;        // (rows, kKeys)
-  Factor* weights = nullptr;      // (rows, kKeys)
+  Factor* weights = nullptr;      // (rows, kKeys); the scores' own memory where they are floats
   float* loaded = nullptr;        // (kKeys, depth): rows on their way through a transform
   float* bias = nullptr;          // (kKeys,)
-  float* outputs = nullptr;       // (rows, dim)
+  float* outputs = nullptr;       // (rows, output size)
   float* factors = nullptr;       // (rows,)
   float* coefficients = nullptr;  // (rows,)
-  RowStatistics<double>* statistics = nullptr;  // (rows,)
-  VisibleKeys* visible = nullptr;               // (rows,)
-  bool* in_range = nullptr;                     // (rows,)
-  double* exact = nullptr;                      // (dim,)
+  float* ones = nullptr;          // (rows,) coefficients of logits that have their own already
+  RowStatistics<float>* statistics = nullptr;  // (rows,) of the last keys
+  RowStatistics<double>* totals = nullptr;     // (rows,) of those before
+  VisibleKeys* visible = nullptr;              // (rows,)
+  SeenKeys* seen = nullptr;                    // (rows,) in the tile
+  bool* in_range = nullptr;                    // (rows,)
+  double* exact = nullptr;                     // (dim,)
 };
 
 template <typename Kernel, typename T>
@@ -142,18 +149,25 @@ BlockRoom<typename Kernel::template Factor<T>> take_room(Arena& arena, int depth
   constexpr std::int64_t keys = Kernel::kKeys;
   BlockRoom<Factor> room;
   room.queries = arena.take<Factor>(rows * Kernel::query_size(depth));
-  room.plain = arena.take<float>(std::int64_t{Kernel::kDirectRows} * depth);
+  room.plain = arena.take<float>(Kernel::kDirectRows * Kernel::plain_size(depth));
   room.keys = arena.take<Factor>(Kernel::keys_size(depth));
   room.values = arena.take<Factor>(Kernel::values_size(dim));
   room.scores = arena.take<float>(rows * keys);
-  room.weights = arena.take<Factor>(rows * keys);
+  if constexpr (std::is_same_v<Factor, float>) {
+    room.weights = room.scores;
+  } else {
+    room.weights = arena.take<Factor>(rows * keys);
+  }
   room.loaded = arena.take<float>(keys * (depth > dim ? depth : dim));
   room.bias = arena.take<float>(keys);
-  room.outputs = arena.take<float>(rows * dim);
+  room.outputs = arena.take<float>(rows * Kernel::output_size(dim));
   room.factors = arena.take<float>(rows);
   room.coefficients = arena.take<float>(rows);
-  room.statistics = arena.take<RowStatistics<double>>(rows);
+  room.ones = arena.take<float>(rows);
+  room.statistics = arena.take<RowStatistics<float>>(rows);
+  room.totals = arena.take<RowStatistics<double>>(rows);
   room.visible = arena.take<VisibleKeys>(rows);
+  room.seen = arena.take<SeenKeys>(rows);
   room.in_range = arena.take<bool>(rows);
   room.exact = arena.take<double>(dim);
   return room;
@@ -177,8 +191,11 @@ BlockRoom<Factor> moved(BlockRoom<Factor> room, std::size_t bytes) noexcept {
   move(room.outputs);
   move(room.factors);
   move(room.coefficients);
+  move(room.ones);
   move(room.statistics);
+  move(room.totals);
   move(room.visible);
+  move(room.seen);
   move(room.in_range);
   move(room.exact);
   return room;

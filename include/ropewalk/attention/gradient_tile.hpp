@@ -73,9 +73,9 @@ struct GradientRoom {
   float* turned = nullptr;      // (kKeys, kKeys)
   float* bias = nullptr;        // (kKeys,)
   float* ones = nullptr;        // (kKeys,) factors: everything is added to
-  float* dq = nullptr;          // (kKeys, depth)
-  float* dk = nullptr;          // (kKeys, depth)
-  float* dv = nullptr;          // (kKeys, dim)
+  float* dq = nullptr;          // (kKeys, output size of depth)
+  float* dk = nullptr;          // (kKeys, output size of depth)
+  float* dv = nullptr;          // (kKeys, output size of dim)
   GradientRow* rows = nullptr;  // (kKeys,)
 };
 
@@ -100,9 +100,9 @@ GradientRoom take_gradient_room(Arena& arena, int depth, int dim) noexcept {
   room.turned = arena.take<float>(tile * tile);
   room.bias = arena.take<float>(tile);
   room.ones = arena.take<float>(tile);
-  room.dq = arena.take<float>(tile * depth);
-  room.dk = arena.take<float>(tile * depth);
-  room.dv = arena.take<float>(tile * dim);
+  room.dq = arena.take<float>(tile * Kernel::output_size(depth));
+  room.dk = arena.take<float>(tile * Kernel::output_size(depth));
+  room.dv = arena.take<float>(tile * Kernel::output_size(dim));
   room.rows = arena.take<GradientRow>(tile);
   return room;
 }
@@ -191,15 +191,22 @@ class GradientTiles {
     for (int row = 0; row < block_.rows; ++row) {
       visible_[row] =
           forward().options.mask.keys(place(row).position, {position, position + count});
+      seen_[row] =
+          either(within(visible_[row].first_keys, position), within(visible_[row].band, position));
       any = any || visible_[row].size() > 0;
     }
     return any;
   }
 
+  static SeenKeys within(KeyRange range, std::int64_t position) noexcept {
+    return {static_cast<int>(range.first - position), static_cast<int>(range.end - position)};
+  }
+
   /// Scores to `weights`, products of dout and values to `slopes`, the biases of a row to `bias`.
   void multiply() noexcept {
-    Kernel::multiply_keys(room_.left_queries, block_.rows, room_.keys, depth(), room_.weights);
-    Kernel::multiply_keys(room_.left_outs, block_.rows, room_.values, dim(), room_.slopes);
+    Kernel::multiply_keys(room_.left_queries, room_.keys, depth(), seen_, block_.rows,
+                          room_.weights);
+    Kernel::multiply_keys(room_.left_outs, room_.values, dim(), seen_, block_.rows, room_.slopes);
   }
 
   void load_bias(int row, std::int64_t key, int count) {
@@ -220,6 +227,7 @@ class GradientTiles {
   const GradientRoom& room_;
   AttentionBlock block_;
   VisibleKeys visible_[static_cast<std::size_t>(kTile)];
+  SeenKeys seen_[static_cast<std::size_t>(kTile)];  // the run that holds what is visible
 };
 
 }  // namespace detail

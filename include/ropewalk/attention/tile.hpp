@@ -2,130 +2,17 @@
 #pragma once
 
 #include <ropewalk/attention/blocks.hpp>
+#include <ropewalk/attention/call.hpp>
 #include <ropewalk/attention/exact.hpp>
 #include <ropewalk/attention/options.hpp>
-#include <ropewalk/element.hpp>
 #include <ropewalk/row_statistics.hpp>
 #include <ropewalk/simd/attention_portable.hpp>
 
-#include <cmath>
 #include <cstdint>
-#include <type_traits>
 
 namespace ropewalk {
 inline namespace v0 {
 namespace detail {
-
-/// Where a row of a block stands.
-struct RowPlace {
-  std::int64_t token = 0;     // of q
-  std::int64_t head = 0;      // of q
-  std::int64_t position = 0;  // of the query
-};
-
-/// A checked call: every size is sound, every optional list has its length.
-template <typename T, typename Out, typename Hooks>
-struct AttentionCall {
-  using Element = T;
-  static constexpr bool kPlainQueries = std::decay_t<decltype(Hooks::query_rows)>::kIdentity;
-  static constexpr bool kPlainKeys = std::decay_t<decltype(Hooks::key_rows)>::kIdentity;
-  static constexpr bool kPlainLogits = std::decay_t<decltype(Hooks::bias)>::kIdentity;
-
-  HeadView<const T> q;
-  HeadView<const T> k;
-  HeadView<const T> v;
-  HeadView<Out> out;
-  const AttentionOptions& options;
-  const AttentionStatistics& statistics;
-  const Hooks& hooks;
-  double softmax_scale = 1.0;
-  std::int64_t group = 1;  // query heads per key head
-
-  RowPlace place(const AttentionSequence& sequence, const AttentionBlock& block,
-                 int row) const noexcept {
-    const std::int64_t query = (block.first_row + row) / group;
-    const std::int64_t first = sequence.query_position == kEndsWithKeys
-                                   ? sequence.key_position + sequence.keys - sequence.queries
-                                   : sequence.query_position;
-    return {sequence.first_query + query, block.key_head * group + (block.first_row + row) % group,
-            first + query};
-  }
-
-  /// What q . k of a row is multiplied by, in nats.
-  double coefficient(const RowPlace& place) const noexcept {
-    double scale = softmax_scale;
-    if (!options.head_scale.empty()) {
-      scale *= options.head_scale[static_cast<std::size_t>(place.head)];
-    }
-    if (!options.position_scale.empty()) {
-      scale *= options.position_scale[static_cast<std::size_t>(place.token)];
-    }
-    return scale;
-  }
-
-  /// Writes one row of which all keys were seen: `outputs` not yet divided. Whatever left the range
-  /// of a tile is done again in double.
-  ///   loaded, exact   room for two rows of floats, and for outputs in double
-  void write(const AttentionSequence& sequence, const RowPlace& place, RowStatistics<double> row,
-             float* outputs, bool in_range, float* loaded, double* exact) const {
-    double factor = 1.0;
-    if (!options.sink_logit.empty()) {
-      const double sink = kLog2E * options.sink_logit[static_cast<std::size_t>(place.head)];
-      if (sink > row.maximum) factor = row.raise(sink);
-      row.add(sink);
-    }
-    const auto share = static_cast<float>(row.empty() ? 0.0 : factor / row.sum);
-    std::uint32_t largest = 0;
-    for (int index = 0; index < v.head_dim; ++index) {
-      outputs[index] *= share;
-      const std::uint32_t bits = magnitude_bits(outputs[index]);
-      largest = bits > largest ? bits : largest;
-    }
-    const std::int64_t entry = place.token * q.heads + place.head;
-    if (in_range && largest < 0x7f800000u) {
-      write_statistics(entry, row.summary());
-    } else {
-      write_statistics(entry, attend_exactly(sequence, place, loaded, exact));
-      for (int index = 0; index < v.head_dim; ++index) outputs[index] = saturated(exact[index]);
-    }
-    Out* to = out.head(place.token, place.head);
-    for (int index = 0; index < v.head_dim; ++index) {
-      to[index] = ElementTraits<Out>::store(outputs[index]);
-    }
-  }
-
- private:
-  void write_statistics(std::int64_t entry, const RowSummary<double>& summary) const noexcept {
-    const auto index = static_cast<std::size_t>(entry);
-    // An empty row says so with the lowest double, which saturates to the lowest float.
-    if (!statistics.lse.empty()) statistics.lse[index] = saturated(summary.lse);
-    if (!statistics.entropy.empty()) statistics.entropy[index] = saturated(summary.entropy);
-    if (!statistics.mean.empty()) statistics.mean[index] = saturated(summary.mean);
-    if (!statistics.variance.empty()) statistics.variance[index] = saturated(summary.variance);
-  }
-
-  RowSummary<double> attend_exactly(const AttentionSequence& sequence, const RowPlace& place,
-                                    float* loaded, double* exact) const {
-    const KeyRange all{sequence.key_position, sequence.key_position + sequence.keys};
-    const bool has_sink = !options.sink_logit.empty();
-    const ExactRow<T, Hooks> row{
-        q,
-        k,
-        v,
-        hooks,
-        place.token,
-        place.head,
-        place.head / group,
-        coefficient(place),
-        has_sink ? options.sink_logit[static_cast<std::size_t>(place.head)] : 0.0,
-        has_sink,
-        place.position,
-        sequence.key_position,
-        sequence.first_key,
-        options.mask.keys(place.position, all)};
-    return row.attend(exact, loaded);
-  }
-};
 
 /// One block of rows. Order of use: start, walk, then finish or keep.
 template <typename Kernel, typename Call>
@@ -148,11 +35,13 @@ class BlockWalk {
     for (int row = 0; row < block_.rows; ++row) {
       const RowPlace place = call_.place(sequence_, block_, row);
       room_.coefficients[row] = static_cast<float>(kLog2E * call_.coefficient(place));
+      room_.ones[row] = 1.0f;
       room_.statistics[row] = {};
+      room_.totals[row] = {};
       room_.in_range[row] = true;
       load_query(row, place);
     }
-    const std::int64_t outputs = std::int64_t{block_.rows} * dim();
+    const std::int64_t outputs = block_.rows * Kernel::output_size(dim());
     for (std::int64_t index = 0; index < outputs; ++index) room_.outputs[index] = 0.0f;
   }
 
@@ -171,30 +60,34 @@ class BlockWalk {
     // A row's band begins behind the first keys of every row, so a tile holds one run per row.
     walk_tiles<kMoments>(first, &VisibleKeys::first_keys);
     walk_tiles<kMoments>(band, &VisibleKeys::band);
+    settle();
   }
 
   /// Writes the rows to where the caller wants them; all keys were seen.
   void finish() {
     for (int row = 0; row < block_.rows; ++row) {
-      call_.write(sequence_, call_.place(sequence_, block_, row), room_.statistics[row],
-                  room_.outputs + std::int64_t{row} * dim(), room_.in_range[row], room_.loaded,
-                  room_.exact);
+      call_.write(sequence_, call_.place(sequence_, block_, row), room_.totals[row], outputs(row),
+                  room_.in_range[row], room_.loaded, room_.exact);
     }
   }
 
   /// Keeps the rows of a part of the keys.
   void keep(const PartialRows& to) const noexcept {
     for (int row = 0; row < block_.rows; ++row) {
-      to.statistics[row] = room_.statistics[row];
+      to.statistics[row] = room_.totals[row];
       to.in_range[row] = room_.in_range[row];
+      const float* from = outputs(row);
+      for (int index = 0; index < dim(); ++index)
+        to.outputs[std::int64_t{row} * dim() + index] = from[index];
     }
-    const std::int64_t outputs = std::int64_t{block_.rows} * dim();
-    for (std::int64_t index = 0; index < outputs; ++index) to.outputs[index] = room_.outputs[index];
   }
 
  private:
   int depth() const noexcept { return call_.q.head_dim; }
   int dim() const noexcept { return call_.v.head_dim; }
+  float* outputs(int row) const noexcept {
+    return room_.outputs + row * Kernel::output_size(dim());
+  }
 
   static void widen(KeyRange& range, KeyRange by) noexcept {
     if (by.size() == 0) return;
@@ -204,8 +97,10 @@ class BlockWalk {
 
   void load_query(int row, const RowPlace& place) {
     if (direct_) {
-      load_row(call_.q, call_.hooks.query_rows, place.token, place.head,
-               room_.plain + std::int64_t{row} * depth());
+      const std::int64_t size = Kernel::plain_size(depth());
+      float* plain = room_.plain + row * size;
+      load_row(call_.q, call_.hooks.query_rows, place.token, place.head, plain);
+      for (std::int64_t index = depth(); index < size; ++index) plain[index] = 0.0f;
       return;
     }
     Factor* packed = room_.queries + row * Kernel::query_size(depth());
@@ -219,19 +114,52 @@ class BlockWalk {
 
   template <int kMoments>
   void walk_tiles(KeyRange keys, KeyRange VisibleKeys::*visible) {
-    for (std::int64_t position = keys.first; position < keys.end; position += Kernel::kKeys) {
-      const auto count =
-          static_cast<int>(smaller(keys.end - position, std::int64_t{Kernel::kKeys}));
+    const std::int64_t step = direct_ ? Kernel::kDirectKeys : Kernel::kKeys;
+    std::int64_t unsettled = 0;
+    for (std::int64_t position = keys.first; position < keys.end; position += step) {
+      const auto count = static_cast<int>(smaller(keys.end - position, step));
+      see_tile(position, count, visible);
       if (direct_) {
-        direct_tile<kMoments>(position, count, visible);
+        direct_tile<kMoments>(position, count, keys.end);
       } else {
-        packed_tile<kMoments>(position, count, visible);
+        packed_tile<kMoments>(position, count);
       }
+      unsettled += count;
+      if (unsettled >= kSettledKeys) settle();
+      if (unsettled >= kSettledKeys) unsettled = 0;
+    }
+  }
+
+  /// Brings the sums of the last keys to those before, in double: floats would gather an error that
+  /// grows with the number of tiles.
+  void settle() noexcept {
+    for (int row = 0; row < block_.rows; ++row) {
+      RowStatistics<float>& recent = room_.statistics[row];
+      if (recent.empty()) continue;
+      RowStatistics<double>& total = room_.totals[row];
+      const double maximum = static_cast<double>(recent.maximum);
+      if (maximum > total.maximum) total.raise(maximum);
+      total.sum += static_cast<double>(recent.sum);
+      total.first += static_cast<double>(recent.first);
+      total.second += static_cast<double>(recent.second);
+      // The maximum stays: outputs are held against it.
+      recent.sum = recent.first = recent.second = 0.0f;
     }
   }
 
   std::int64_t key_at(std::int64_t position) const noexcept {
     return sequence_.first_key + (position - sequence_.key_position);
+  }
+
+  /// What each row sees of a tile.
+  void see_tile(std::int64_t position, int count, KeyRange VisibleKeys::*visible) noexcept {
+    const auto within = [&](std::int64_t key) {
+      return static_cast<int>(larger(0, smaller(key - position, std::int64_t{count})));
+    };
+    for (int row = 0; row < block_.rows; ++row) {
+      const KeyRange seen = room_.visible[row].*visible;
+      room_.seen[row] = {within(seen.first), within(seen.end)};
+    }
   }
 
   /// Calls function(rows, stride) with the keys of a tile: where they lie, or loaded and transformed.
@@ -250,49 +178,58 @@ class BlockWalk {
   }
 
   template <int kMoments>
-  void packed_tile(std::int64_t position, int count, KeyRange VisibleKeys::*visible) {
+  void packed_tile(std::int64_t position, int count) {
     with_keys(position, count, [&](const auto* rows, std::int64_t stride) {
       Kernel::pack_keys(rows, stride, count, depth(), room_.keys);
     });
-    Kernel::multiply_keys(room_.queries, block_.rows, room_.keys, depth(), room_.scores);
-    weigh_tile<kMoments>(position, visible, room_.weights);
+    Kernel::multiply_keys(room_.queries, room_.keys, depth(), room_.seen, block_.rows,
+                          room_.scores);
+    weigh_tile<kMoments>(position, room_.weights);
     Kernel::pack_values(call_.v.head(key_at(position), block_.key_head), call_.v.token_stride,
                         count, dim(), room_.values);
-    Kernel::multiply_values(room_.weights, block_.rows, room_.values, count, dim(), room_.factors,
-                            room_.outputs, dim());
+    Kernel::multiply_values(room_.weights, room_.values, dim(), room_.seen, block_.rows,
+                            room_.factors, room_.outputs);
   }
 
+  /// Rows of a view from `position` on, at most one tile up to `end`.
+  template <typename View>
+  RowsAhead ahead(const View& view, std::int64_t position, std::int64_t end) const noexcept {
+    const std::int64_t count = smaller(end - position, std::int64_t{Kernel::kDirectKeys});
+    if (count <= 0) return {};
+    const T* first = view.head(key_at(position), block_.key_head);
+    constexpr std::int64_t size = sizeof(T);
+    return {reinterpret_cast<std::uintptr_t>(first), view.token_stride * size,
+            static_cast<std::uintptr_t>(view.head_dim) * sizeof(T), static_cast<int>(count)};
+  }
+
+  /// While keys are read the values of the same tile are asked for, and the next keys meanwhile.
   template <int kMoments>
-  void direct_tile(std::int64_t position, int count, KeyRange VisibleKeys::*visible) {
+  void direct_tile(std::int64_t position, int count, std::int64_t end) {
+    const RowsAhead values = ahead(call_.v, position, end);
     with_keys(position, count, [&](const auto* rows, std::int64_t stride) {
-      Kernel::direct_keys(room_.plain, block_.rows, rows, stride, count, depth(), room_.scores);
+      Kernel::direct_keys(room_.plain, block_.rows, rows, stride, count, depth(), values,
+                          room_.scores);
     });
-    weigh_tile<kMoments>(position, visible, room_.scores);
+    weigh_tile<kMoments>(position, room_.scores);
+    const RowsAhead keys = ahead(call_.k, position + count, end);
     Kernel::direct_values(room_.scores, block_.rows,
                           call_.v.head(key_at(position), block_.key_head), call_.v.token_stride,
-                          count, dim(), room_.factors, room_.outputs, dim());
+                          count, dim(), keys, room_.factors, room_.outputs);
   }
 
   template <int kMoments, typename Weight>
-  void weigh_tile(std::int64_t position, KeyRange VisibleKeys::*visible, Weight* weights) {
-    for (int row = 0; row < block_.rows; ++row) {
-      const KeyRange seen = room_.visible[row].*visible;
-      const auto begin =
-          static_cast<int>(larger(0, smaller(seen.first - position, std::int64_t{Kernel::kKeys})));
-      const auto end =
-          static_cast<int>(larger(0, smaller(seen.end - position, std::int64_t{Kernel::kKeys})));
-      float* scores = room_.scores + std::int64_t{row} * Kernel::kKeys;
-      float coefficient = room_.coefficients[row];
-      if constexpr (!Call::kPlainLogits) {
-        add_bias(row, position, begin, end, scores);
-        coefficient = 1.0f;
+  void weigh_tile(std::int64_t position, Weight* weights) {
+    const float* coefficients = room_.coefficients;
+    if constexpr (!Call::kPlainLogits) {
+      for (int row = 0; row < block_.rows; ++row) {
+        const SeenKeys seen = room_.seen[row];
+        add_bias(row, position, seen.begin, seen.end,
+                 room_.scores + std::int64_t{row} * Kernel::kKeys);
       }
-      const WeighedRow weighed =
-          Kernel::template weigh<kMoments>(scores, begin, end, coefficient, room_.statistics[row],
-                                           weights + std::int64_t{row} * Kernel::kKeys);
-      room_.factors[row] = weighed.factor;
-      room_.in_range[row] = room_.in_range[row] && weighed.in_range;
+      coefficients = room_.ones;
     }
+    Kernel::template weigh<kMoments>(room_.scores, room_.seen, block_.rows, coefficients,
+                                     room_.statistics, room_.factors, room_.in_range, weights);
   }
 
   void add_bias(int row, std::int64_t position, int begin, int end, float* scores) {
@@ -312,33 +249,6 @@ class BlockWalk {
   const Room& room_;
   bool direct_;
 };
-
-/// Brings the parts of a row together: statistics merged, outputs weighed to their common maximum.
-inline RowStatistics<double> merge_parts(const PartialRows& parts, std::int64_t count,
-                                         std::int64_t stride, std::int64_t row, int dim,
-                                         float* outputs) noexcept {
-  RowStatistics<double> whole;
-  for (int index = 0; index < dim; ++index) outputs[index] = 0.0f;
-  for (std::int64_t part = 0; part < count; ++part) {
-    RowStatistics<double> other = parts.statistics[part * stride + row];
-    if (other.empty()) continue;
-    float kept = 1.0f;
-    float added = 1.0f;
-    if (other.maximum > whole.maximum) {
-      kept = static_cast<float>(whole.raise(other.maximum));
-    } else {
-      added = static_cast<float>(other.raise(whole.maximum));
-    }
-    whole.sum += other.sum;
-    whole.first += other.first;
-    whole.second += other.second;
-    const float* from = parts.outputs + (part * stride + row) * dim;
-    for (int index = 0; index < dim; ++index) {
-      outputs[index] = kept * outputs[index] + added * from[index];
-    }
-  }
-  return whole;
-}
 
 }  // namespace detail
 }  // namespace v0

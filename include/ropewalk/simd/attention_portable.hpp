@@ -11,56 +11,19 @@
 
 #include <ropewalk/element.hpp>
 #include <ropewalk/row_statistics.hpp>
+#include <ropewalk/simd/attention_tile.hpp>
 
 #include <cstdint>
 #include <cstring>
 
 namespace ropewalk {
 inline namespace v0 {
-namespace detail {
-
-/// 2^x for x <= 0; 0 below the normal floats.
-///   Max error   2 units of 2^-24, relative
-inline float exp2_of_negative(float x) noexcept {
-  // A sum with 3 2^22 would round as well, but not under -ffast-math.
-  const float bounded = x > -126.0f ? x : -126.0f;
-  const auto whole = static_cast<std::int32_t>(bounded - 0.5f);
-  const float rest = bounded - static_cast<float>(whole);
-  float value = 1.5345812e-4f;
-  value = value * rest + 1.3399931e-3f;
-  value = value * rest + 9.6184890e-3f;
-  value = value * rest + 5.5503288e-2f;
-  value = value * rest + 2.4022647e-1f;
-  value = value * rest + 6.9314721e-1f;
-  value = value * rest + 1.0f;
-  const float power = float_of(static_cast<std::uint32_t>(whole + 127) << 23);
-  return x > -126.0f ? value * power : 0.0f;
-}
-
-/// Of scores that a tile multiplies by its coefficient, the largest magnitude taken here: beyond it
-/// a float cannot hold the differences that matter. Rows with such logits are done in double.
-inline constexpr float kLargestTileLogit = 1048576.0f;
-
-/// What weighing a row's part of a tile came to.
-struct WeighedRow {
-  float factor = 1.0f;   // what the outputs so far take
-  bool in_range = true;  // false: a score was not finite or too large, nothing was changed
-};
-
-/// |value| as bits: in the order of magnitudes, infinities and NaN above all numbers.
-inline std::uint32_t magnitude_bits(float value) noexcept { return bits_of(value) & 0x7fffffffu; }
-
-/// `largest * coefficient` within the bounds of a tile; largest as magnitude_bits.
-inline bool is_tile_logit(std::uint32_t largest, float coefficient) noexcept {
-  return largest < 0x7f800000u && float_of(largest) * coefficient <= kLargestTileLogit;
-}
-
-}  // namespace detail
-
 namespace simd {
 
 struct PortableAttention {
+  /// Keys of a tile, and of one that is read in place.
   static constexpr int kKeys = 64;
+  static constexpr int kDirectKeys = 64;
   static constexpr int kColumns = 16;
 
   /// Rows up to which keys and values are read in place.
@@ -72,15 +35,17 @@ struct PortableAttention {
   template <typename T>
   using Factor = float;
 
-  /// Sizes of packed operands, in Factors.
+  /// Sizes of packed operands in Factors, of the direct functions' queries and of a row of outputs in
+  /// floats. What a row has beyond depth or dim holds zeros.
   static constexpr std::int64_t query_size(int depth) noexcept { return depth; }
+  static constexpr std::int64_t plain_size(int depth) noexcept { return depth; }
   static constexpr std::int64_t keys_size(int depth) noexcept {
     return std::int64_t{kKeys} * depth;
   }
-  static constexpr std::int64_t values_size(int dim) noexcept {
-    return std::int64_t{kKeys} * ((dim + kColumns - 1) / kColumns * kColumns);
+  static constexpr std::int64_t values_size(int dim) noexcept { return kKeys * output_size(dim); }
+  static constexpr std::int64_t output_size(int dim) noexcept {
+    return std::int64_t{(dim + kColumns - 1) / kColumns} * kColumns;
   }
-  static constexpr int weights_size() noexcept { return kKeys; }
 
   /// One query row, (depth,).
   template <typename Element>
@@ -118,100 +83,78 @@ struct PortableAttention {
     }
   }
 
-  /// scores (rows, kKeys) of packed queries (rows, query_size) and packed keys.
-  static void multiply_keys(const float* queries, int rows, const float* keys, int depth,
-                            float* scores) noexcept {
+  /// scores (rows, kKeys) of packed queries (rows, query_size) and packed keys; those of keys that a
+  /// row does not see may be left as they are.
+  static void multiply_keys(const float* queries, const float* keys, int depth,
+                            const detail::SeenKeys* seen, int rows, float* scores) noexcept {
     for (int row = 0; row < rows; ++row) {
       const float* query = queries + row * query_size(depth);
-      for (int panel = 0; panel < kKeys / kColumns; ++panel) {
+      for (int first = 0; first < kKeys; first += kColumns) {
+        if (seen[row].end <= first || seen[row].begin >= first + kColumns) continue;
         float sums[kColumns] = {};
-        const float* right = keys + std::int64_t{panel} * kColumns * depth;
+        const float* right = keys + std::int64_t{first} * depth;
         for (int dim = 0; dim < depth; ++dim, right += kColumns) {
           for (int column = 0; column < kColumns; ++column)
             sums[column] += query[dim] * right[column];
         }
-        std::memcpy(scores + row * kKeys + panel * kColumns, sums, sizeof sums);
+        std::memcpy(scores + row * kKeys + first, sums, sizeof sums);
       }
     }
   }
 
-  /// outputs (rows, stride) = factors[row] outputs + weights (rows, weights_size) values, the first
-  /// `keys` keys.
-  static void multiply_values(const float* weights, int rows, const float* values, int keys,
-                              int dim, const float* factors, float* outputs, int stride) noexcept {
+  /// outputs (rows, output_size) = factors outputs + weights (rows, kKeys) values.
+  ///   seen   weights of keys that a row does not see are zeros
+  static void multiply_values(const float* weights, const float* values, int dim,
+                              const detail::SeenKeys* seen, int rows, const float* factors,
+                              float* outputs) noexcept {
     for (int row = 0; row < rows; ++row) {
+      const detail::SeenKeys keys = seen[row];
+      if (keys.begin >= keys.end) continue;
       const float* left = weights + std::int64_t{row} * kKeys;
-      const float factor = factors[row];
       for (int first = 0; first < dim; first += kColumns) {
-        const float* right = values + std::int64_t{first} * kKeys;
-        float* output = outputs + std::int64_t{row} * stride + first;
-        const int columns = dim - first < kColumns ? dim - first : kColumns;
-        float sums[kColumns] = {};
-        for (int key = 0; key < keys; ++key, right += kColumns) {
+        const float* right = values + std::int64_t{first} * kKeys + keys.begin * kColumns;
+        float* output = outputs + row * output_size(dim) + first;
+        float sums[kColumns];
+        for (int column = 0; column < kColumns; ++column) {
+          sums[column] = factors[row] * output[column];
+        }
+        for (int key = keys.begin; key < keys.end; ++key, right += kColumns) {
           for (int column = 0; column < kColumns; ++column)
             sums[column] += left[key] * right[column];
         }
-        for (int column = 0; column < columns; ++column) {
-          output[column] = factor * output[column] + sums[column];
-        }
+        std::memcpy(output, sums, sizeof sums);
       }
     }
   }
 
-  /// Turns the scores [begin, end) of a row into weights 2^(coefficient score - maximum), zeros
-  /// elsewhere, and the row's statistics with them: floats within a tile, whose sums add up in
-  /// double, or 10^5 keys would cost a variance its third digit.
+  /// Turns the scores of rows into weights 2^(coefficient score - maximum), zeros for keys that a row
+  /// does not see, and keeps the rows' statistics with them.
   ///   kMoments   0: sum alone; 1: first as well; 2: second too
-  ///   weights    (kKeys,); with Weight float the scores' own memory will do
+  ///   factors    what the outputs so far take
+  ///   in_range   becomes false where a score is not finite or too large: what the row holds then
+  ///              says nothing
+  ///   weights    (rows, kKeys); with Weight float the scores' own memory will do
   template <int kMoments, typename Weight>
-  static detail::WeighedRow weigh(const float* scores, int begin, int end, float coefficient,
-                                  RowStatistics<double>& row, Weight* weights) noexcept {
-    if (begin >= end) {
-      for (int key = 0; key < kKeys; ++key) weights[key] = Weight{};
-      return {};
+  static void weigh(const float* scores, const detail::SeenKeys* seen, int rows,
+                    const float* coefficients, RowStatistics<float>* statistics, float* factors,
+                    bool* in_range, Weight* weights) noexcept {
+    for (int row = 0; row < rows; ++row) {
+      factors[row] = 1.0f;
+      const bool good = weigh_row<kMoments>(scores + row * kKeys, seen[row], coefficients[row],
+                                            statistics[row], factors[row], weights + row * kKeys);
+      in_range[row] = in_range[row] && good;
     }
-    std::uint32_t magnitude = 0;
-    float largest = scores[begin];
-    for (int key = begin; key < end; ++key) {
-      const std::uint32_t bits = detail::magnitude_bits(scores[key]);
-      magnitude = bits > magnitude ? bits : magnitude;
-      largest = scores[key] > largest ? scores[key] : largest;
-    }
-    if (!detail::is_tile_logit(magnitude, coefficient)) return {1.0f, false};
-    float factor = 1.0f;
-    const auto peak = static_cast<double>(largest * coefficient);
-    if (peak > row.maximum) factor = static_cast<float>(row.raise(peak));
-    const auto maximum = static_cast<float>(row.maximum);
-    float sum = 0.0f;
-    float first = 0.0f;
-    float second = 0.0f;
-    float values[kKeys];
-    for (int key = 0; key < kKeys; ++key) {
-      const bool visible = begin <= key && key < end;
-      // Rounding of the maximum's product may leave a positive rest.
-      const float logit = visible ? scores[key] * coefficient - maximum : 0.0f;
-      const float x = logit < 0.0f ? logit : 0.0f;
-      const float weight = visible ? detail::exp2_of_negative(x) : 0.0f;
-      sum += weight;
-      if (kMoments > 0) first += weight * x;
-      if (kMoments > 1) second += weight * x * x;
-      values[key] = weight;
-    }
-    for (int key = 0; key < kKeys; ++key) weights[key] = ElementTraits<Weight>::store(values[key]);
-    row.sum += static_cast<double>(sum);
-    row.first += static_cast<double>(first);
-    row.second += static_cast<double>(second);
-    return {factor, true};
   }
 
-  /// scores (rows, kKeys) of float queries (rows, depth) and keys where they lie.
+  /// scores (rows, kKeys) of float queries (rows, plain_size) and keys where they lie.
+  ///   count   at most kDirectKeys; `ahead` is as many rows of something else
   template <typename Element>
   static void direct_keys(const float* queries, int rows, const Element* keys, std::int64_t stride,
-                          int count, int depth, float* scores) noexcept {
+                          int count, int depth, const detail::RowsAhead&, float* scores) noexcept {
     for (int key = 0; key < count; ++key) {
       const Element* right = keys + key * stride;
       for (int row = 0; row < rows; ++row) {
-        const float* query = queries + std::int64_t{row} * depth;
+        const float* query = queries + row * plain_size(depth);
         float sums[kColumns] = {};
         int dim = 0;
         for (; dim + kColumns <= depth; dim += kColumns) {
@@ -227,13 +170,13 @@ struct PortableAttention {
     }
   }
 
-  /// The same as multiply_values with float weights and values where they lie.
+  /// The same as multiply_values with float weights and values where they lie, all `count` keys.
   template <typename Element>
   static void direct_values(const float* weights, int rows, const Element* values,
-                            std::int64_t stride, int count, int dim, const float* factors,
-                            float* outputs, int output_stride) noexcept {
+                            std::int64_t stride, int count, int dim, const detail::RowsAhead&,
+                            const float* factors, float* outputs) noexcept {
     for (int row = 0; row < rows; ++row) {
-      float* output = outputs + std::int64_t{row} * output_stride;
+      float* output = outputs + row * output_size(dim);
       const float factor = factors[row];
       for (int index = 0; index < dim; ++index) output[index] *= factor;
     }
@@ -241,12 +184,54 @@ struct PortableAttention {
       const Element* right = values + key * stride;
       for (int row = 0; row < rows; ++row) {
         const float weight = weights[std::int64_t{row} * kKeys + key];
-        float* output = outputs + std::int64_t{row} * output_stride;
+        float* output = outputs + row * output_size(dim);
         for (int index = 0; index < dim; ++index) {
           output[index] += weight * ElementTraits<Element>::load(right[index]);
         }
       }
     }
+  }
+
+ private:
+  template <int kMoments, typename Weight>
+  static bool weigh_row(const float* scores, detail::SeenKeys seen, float coefficient,
+                        RowStatistics<float>& row, float& factor, Weight* weights) noexcept {
+    std::uint32_t magnitude = 0;
+    float largest = seen.begin < seen.end ? scores[seen.begin] : 0.0f;
+    for (int key = seen.begin; key < seen.end; ++key) {
+      const std::uint32_t bits = detail::magnitude_bits(scores[key]);
+      magnitude = bits > magnitude ? bits : magnitude;
+      largest = scores[key] > largest ? scores[key] : largest;
+    }
+    const bool good = detail::is_tile_logit(magnitude, coefficient);
+    if (seen.begin >= seen.end || !good) {
+      for (int key = 0; key < kKeys; ++key) weights[key] = Weight{};
+      return good;
+    }
+    if (largest * coefficient > row.maximum) {
+      factor = detail::raise_row(row, largest * coefficient);
+    }
+    const float maximum = row.maximum;
+    float sum = 0.0f;
+    float first = 0.0f;
+    float second = 0.0f;
+    float values[kKeys];
+    for (int key = 0; key < kKeys; ++key) {
+      const bool visible = seen.begin <= key && key < seen.end;
+      // Rounding of the maximum's product may leave a positive rest.
+      const float logit = visible ? scores[key] * coefficient - maximum : 0.0f;
+      const float x = logit < 0.0f ? logit : 0.0f;
+      const float weight = visible ? detail::exp2_of_negative(x) : 0.0f;
+      sum += weight;
+      if (kMoments > 0) first += weight * x;
+      if (kMoments > 1) second += weight * x * x;
+      values[key] = weight;
+    }
+    for (int key = 0; key < kKeys; ++key) weights[key] = ElementTraits<Weight>::store(values[key]);
+    row.sum += sum;
+    row.first += first;
+    row.second += second;
+    return true;
   }
 };
 
