@@ -95,9 +95,8 @@ void sum_sink_gradients(const Backward& call, Span<double> gradient) {
     const double sink = call.forward.options.sink_logit[head];
     double sum = 0.0;
     for (std::int64_t token = 0; token < call.forward.q.tokens; ++token) {
-      const RowPlace place{token, static_cast<std::int64_t>(head), 0};
       const std::size_t entry = static_cast<std::size_t>(token) * gradient.size() + head;
-      double slope = -call.delta(place, entry);
+      double slope = -call.delta(token, static_cast<std::int64_t>(head), entry);
       if (!call.arriving.entropy.empty()) {
         slope -= static_cast<double>(call.arriving.entropy[entry]) *
                  (sink - static_cast<double>(call.saved.mean[entry]));
@@ -108,30 +107,58 @@ void sum_sink_gradients(const Backward& call, Span<double> gradient) {
   }
 }
 
-/// Runs task(sequence, key head, room) for every pair of them, on room of its own per worker.
-template <typename Kernel, typename Executor, typename Task>
-void for_key_heads(const Executor& executor, const AttentionSequences& sequences,
-                   std::int64_t key_heads, int depth, int dim, Span<unsigned char> workspace,
-                   const char* where, Task&& task) {
-  const int workers = require_workers(where, executor.workers());
-  const auto room_of = [&](unsigned char* memory, int worker) {
-    Arena arena(memory);
-    GradientRoom room = take_gradient_room<Kernel>(arena, depth, dim);
-    for (int before = 0; before < worker; ++before) {
-      room = take_gradient_room<Kernel>(arena, depth, dim);
-    }
-    return std::pair<GradientRoom, std::size_t>(room, arena.used());
-  };
-  const std::size_t bytes = room_of(nullptr, workers - 1).second + Arena::kLine;
-  std::vector<unsigned char> own(workspace.empty() ? bytes : 0);
-  if (!workspace.empty() && workspace.size() < bytes) {
-    refuse(where, {Errc::below_minimum, "workspace", static_cast<double>(workspace.size())});
+/// The memory of a backward call: a delta per row, then room for each worker.
+template <typename Kernel>
+class GradientWork {
+ public:
+  GradientWork(std::int64_t rows, int depth, int dim, int workers) noexcept
+      : rows_(rows), depth_(depth), dim_(dim), workers_(workers) {}
+
+  /// Bytes for a workspace of any alignment.
+  std::size_t bytes() const noexcept {
+    Arena arena;
+    arena.take<float>(rows_);
+    for (int worker = 0; worker < workers_; ++worker) room(arena);
+    return arena.used() + Arena::kLine;
   }
-  unsigned char* memory = workspace.empty() ? own.data() : workspace.data();
-  executor.run(sequences.count() * key_heads, [&](std::int64_t index, int worker) {
-    task(sequences[index / key_heads], index % key_heads, room_of(memory, worker).first);
-  });
-}
+
+  Span<float> deltas(unsigned char* memory) const noexcept {
+    Arena arena(memory);
+    return {arena.take<float>(rows_), static_cast<std::size_t>(rows_)};
+  }
+
+  GradientRoom room_of(unsigned char* memory, int worker) const noexcept {
+    Arena arena(memory);
+    arena.take<float>(rows_);
+    for (int before = 0; before < worker; ++before) room(arena);
+    return room(arena);
+  }
+
+ private:
+  GradientRoom room(Arena& arena) const noexcept {
+    return take_gradient_room<Kernel>(arena, depth_, dim_);
+  }
+
+  std::int64_t rows_;
+  int depth_;
+  int dim_;
+  int workers_;
+};
+
+/// The caller's workspace where there is one, else memory of its own.
+class Workspace {
+ public:
+  Workspace(const char* where, Span<unsigned char> given, std::size_t bytes)
+      : given_(given), own_(given.empty() ? bytes : 0) {
+    if (given.empty() || given.size() >= bytes) return;
+    refuse(where, {Errc::below_minimum, "workspace", static_cast<double>(given.size())});
+  }
+  unsigned char* data() noexcept { return given_.empty() ? own_.data() : given_.data(); }
+
+ private:
+  Span<unsigned char> given_;
+  std::vector<unsigned char> own_;
+};
 
 }  // namespace detail
 
@@ -164,6 +191,21 @@ void scale_gradients(const HeadView<T>& q, const HeadView<G>& dq, const Attentio
                                 }
                                 return sum;
                               });
+}
+
+/// Bytes of options.workspace that attend_backward() and softmax_scale_gradients() need for an
+/// executor of so many workers; they allocate them where it is empty. (softmax_scale_gradients() also
+/// allocates one double per row.)
+///   Throws       std::invalid_argument: unsound views, fewer than 1 worker
+template <typename Kernel = simd::PortableAttention, typename T, typename VT>
+std::size_t attention_backward_workspace(const HeadView<T>& q, const HeadView<VT>& v,
+                                         int workers = 1) {
+  constexpr const char* where = "attention_backward_workspace";
+  detail::require_view(where, "q", q);
+  detail::require_view(where, "v", v);
+  return detail::GradientWork<Kernel>(q.tokens * q.heads, q.head_dim, v.head_dim,
+                                      detail::require_workers(where, workers))
+      .bytes();
 }
 
 /// Gradients of a loss with respect to q, k, v and the scales, from its gradient at out.
@@ -216,18 +258,28 @@ void attend_backward(const HeadView<T>& q, const HeadView<KT>& k, const HeadView
   const detail::AttentionSequences sequences(options, q.tokens, k.tokens);
   detail::require_own_keys(where, sequences);
 
+  const int workers = detail::require_workers(where, hooks.executor.workers());
+  const detail::GradientWork<Kernel> work(rows, q.head_dim, v.head_dim, workers);
+  detail::Workspace memory(where, options.workspace, work.bytes());
   detail::clear_view(dq);
   detail::clear_view(dk);
   detail::clear_view(dv);
   using Backward = detail::BackwardCall<Call, Out>;
   const Backward backward{
-      call, detail::read_only(out), detail::read_only(d_out), dq, dk, dv, saved, arriving};
-  detail::for_key_heads<Kernel>(
-      hooks.executor, sequences, k.heads, q.head_dim, v.head_dim, options.workspace, where,
-      [&](const AttentionSequence& sequence, std::int64_t key_head,
-          const detail::GradientRoom& room) {
-        detail::BackwardTask<Kernel, Backward>(backward, sequence, key_head, room).run();
-      });
+      call,     detail::read_only(out),    detail::read_only(d_out), dq, dk, dv, saved,
+      arriving, work.deltas(memory.data())};
+  hooks.executor.run(q.tokens, [&](std::int64_t token, int) {
+    for (std::int64_t head = 0; head < q.heads; ++head) {
+      const auto entry = static_cast<std::size_t>(token * q.heads + head);
+      backward.deltas[entry] = static_cast<float>(backward.delta(token, head, entry));
+    }
+  });
+  hooks.executor.run(sequences.count() * k.heads, [&](std::int64_t task, int worker) {
+    const detail::GradientRoom room = work.room_of(memory.data(), worker);
+    detail::BackwardTask<Kernel, Backward>(backward, sequences[task / k.heads], task % k.heads,
+                                           room)
+        .run();
+  });
   if (!gradients.head_scale.empty() || !gradients.position_scale.empty()) {
     scale_gradients(q, dq, options, gradients);
   }
@@ -259,14 +311,16 @@ void softmax_scale_gradients(const HeadView<T>& q, const HeadView<KT>& k, const 
   const detail::AttentionSequences sequences(options, q.tokens, k.tokens);
   const StatisticsGradients nothing;
   using Backward = detail::BackwardCall<Call, Out>;
-  const Backward backward{call, {}, detail::read_only(d_out), {}, {}, {}, saved, nothing};
+  const Backward backward{call, {}, detail::read_only(d_out), {}, {}, {}, saved, nothing, {}};
   std::vector<double> slopes(static_cast<std::size_t>(q.tokens * q.heads));
-  detail::for_key_heads<Kernel>(
-      hooks.executor, sequences, k.heads, q.head_dim, v.head_dim, options.workspace, where,
-      [&](const AttentionSequence& sequence, std::int64_t key_head,
-          const detail::GradientRoom& room) {
-        detail::SlopeTask<Kernel, Backward>(backward, sequence, key_head, room).run(slopes.data());
-      });
+  const int workers = detail::require_workers(where, hooks.executor.workers());
+  const detail::GradientWork<Kernel> work(0, q.head_dim, v.head_dim, workers);
+  detail::Workspace memory(where, options.workspace, work.bytes());
+  hooks.executor.run(sequences.count() * k.heads, [&](std::int64_t task, int worker) {
+    const detail::GradientRoom room = work.room_of(memory.data(), worker);
+    detail::SlopeTask<Kernel, Backward>(backward, sequences[task / k.heads], task % k.heads, room)
+        .run(slopes.data());
+  });
   detail::sum_scale_gradients(q.tokens, q.heads, options, gradients,
                               [&](std::int64_t token, std::int64_t head) {
                                 return slopes[static_cast<std::size_t>(token * q.heads + head)];

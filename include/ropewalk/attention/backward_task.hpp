@@ -71,30 +71,44 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
 
   /// Scores become weights, products with dout become dz times the coefficient.
   void weigh(int row, std::int64_t key, int count) {
-    const GradientRow& about = room_.rows[row];
     float* weights = room_.weights + std::int64_t{row} * kTile;
     float* slopes = room_.slopes + std::int64_t{row} * kTile;
     this->load_bias(row, key, count);
-    for (int index = 0; index < kTile; ++index) {
-      if (!this->sees(row, key, index, count)) {
-        weights[index] = 0.0f;
-        slopes[index] = 0.0f;
-        continue;
-      }
-      const float logit = weights[index] * about.coefficient + room_.bias[index];
-      const float x = (logit - about.lse) * static_cast<float>(kLog2E);
+    int done = 0;
+    for (const SeenKeys run : {this->first_run(row, key), this->band_run(row, key)}) {
+      if (run.begin >= run.end) continue;
+      clear(weights + done, run.begin - done);
+      clear(slopes + done, run.begin - done);
+      slope_run(room_.rows[row], run.end - run.begin, room_.bias + run.begin, weights + run.begin,
+                slopes + run.begin);
+      done = run.end;
+    }
+    clear(weights + done, kTile - done);
+    clear(slopes + done, kTile - done);
+  }
+
+  /// Without branches, for compilers to make vector code of.
+  static void slope_run(const GradientRow& about, int count, const float* bias, float* weights,
+                        float* slopes) noexcept {
+    const GradientRow row = about;
+    for (int index = 0; index < count; ++index) {
+      const float logit = weights[index] * row.coefficient + bias[index];
+      const float x = (logit - row.lse) * static_cast<float>(kLog2E);
       const float weight = exp2_of_negative(x < 0.0f ? x : 0.0f);
       weights[index] = weight;
-      slopes[index] = about.coefficient * weight *
-                      (slopes[index] - about.delta - about.entropy * (logit - about.mean));
+      slopes[index] =
+          row.coefficient * weight * (slopes[index] - row.delta - row.entropy * (logit - row.mean));
     }
   }
 
-  /// (rows, kTile) as (kTile, rows), rows of kTile each.
+  /// (rows, kTile) as (kTile, rows), rows of kTile each; squares of 16, that a line is written whole.
   void turn(const float* from) noexcept {
-    for (int row = 0; row < block_.rows; ++row) {
+    constexpr int square = 16;
+    for (int first = 0; first < block_.rows; first += square) {
+      const int end = block_.rows - first < square ? block_.rows : first + square;
       for (int key = 0; key < kTile; ++key) {
-        room_.turned[key * kTile + row] = from[row * kTile + key];
+        float* to = room_.turned + key * kTile;
+        for (int row = first; row < end; ++row) to[row] = from[row * kTile + key];
       }
     }
   }
@@ -177,22 +191,33 @@ class SlopeTask : private GradientTiles<Kernel, Backward> {
   };
 
   void add_row(int row, std::int64_t key, int count) {
-    const GradientRow& about = room_.rows[row];
-    const float* scores = room_.weights + std::int64_t{row} * kTile;
-    const float* products = room_.slopes + std::int64_t{row} * kTile;
     this->load_bias(row, key, count);
-    for (int index = 0; index < count; ++index) {
-      if (!this->sees(row, key, index, count)) continue;
-      // From lse, so that an offset common to all logits does not cancel in the end.
-      const float logit = scores[index] * about.coefficient - about.lse;
-      const float x = (logit + room_.bias[index]) * static_cast<float>(kLog2E);
-      const auto weight = static_cast<double>(exp2_of_negative(x < 0.0f ? x : 0.0f));
-      const double value = weight * static_cast<double>(products[index]);
-      sums_[row].weight += weight;
-      sums_[row].values += value;
-      sums_[row].logits += weight * static_cast<double>(logit);
-      sums_[row].both += value * static_cast<double>(logit);
+    for (const SeenKeys run : {this->first_run(row, key), this->band_run(row, key)}) {
+      add_run(room_.rows[row], run.end - run.begin, room_.bias + run.begin,
+              room_.weights + std::int64_t{row} * kTile + run.begin,
+              room_.slopes + std::int64_t{row} * kTile + run.begin, sums_[row]);
     }
+  }
+
+  static void add_run(const GradientRow& about, int count, const float* bias, const float* scores,
+                      const float* products, Sums& sums) noexcept {
+    const GradientRow row = about;
+    float parts[4] = {};
+    for (int index = 0; index < count; ++index) {
+      // From lse, so that an offset common to all logits does not cancel in the end.
+      const float logit = scores[index] * row.coefficient - row.lse;
+      const float x = (logit + bias[index]) * static_cast<float>(kLog2E);
+      const float weight = exp2_of_negative(x < 0.0f ? x : 0.0f);
+      const float value = weight * products[index];
+      parts[0] += weight;
+      parts[1] += value;
+      parts[2] += weight * logit;
+      parts[3] += value * logit;
+    }
+    sums.weight += static_cast<double>(parts[0]);
+    sums.values += static_cast<double>(parts[1]);
+    sums.logits += static_cast<double>(parts[2]);
+    sums.both += static_cast<double>(parts[3]);
   }
 
   double slope(int row) const noexcept {

@@ -29,17 +29,16 @@ struct BackwardCall {
   HeadView<float> dv;
   const SavedRows& saved;
   const StatisticsGradients& arriving;
+  Span<float> deltas;  // (tokens, heads) delta() of every row, or empty
 
   /// D - l of a row.
-  double delta(const RowPlace& place, std::size_t entry) const noexcept {
+  double delta(std::int64_t token, std::int64_t head, std::size_t entry) const noexcept {
+    const Out* row = out.head(token, head);
+    const Out* slope = d_out.head(token, head);
     double sum = 0.0;
-    if (out.data != nullptr) {
-      const Out* row = out.head(place.token, place.head);
-      const Out* slope = d_out.head(place.token, place.head);
-      for (int index = 0; index < out.head_dim; ++index) {
-        sum += static_cast<double>(ElementTraits<Out>::load(row[index])) *
-               static_cast<double>(ElementTraits<Out>::load(slope[index]));
-      }
+    for (int index = 0; index < out.head_dim; ++index) {
+      sum += static_cast<double>(ElementTraits<Out>::load(row[index])) *
+             static_cast<double>(ElementTraits<Out>::load(slope[index]));
     }
     if (!arriving.lse.empty()) sum -= static_cast<double>(arriving.lse[entry]);
     return sum;
@@ -160,7 +159,7 @@ class GradientTiles {
     GradientRow row;
     row.coefficient = static_cast<float>(forward().coefficient(place));
     row.lse = call_.saved.lse[entry];
-    row.delta = static_cast<float>(call_.delta(place, entry));
+    row.delta = call_.deltas.empty() ? 0.0f : call_.deltas[entry];
     if (!call_.arriving.entropy.empty()) {
       row.entropy = call_.arriving.entropy[entry];
       row.mean = call_.saved.mean[entry];
@@ -218,8 +217,12 @@ class GradientTiles {
     }
   }
 
-  bool sees(int row, std::int64_t key, int index, int count) const noexcept {
-    return index < count && visible_[row].contains(sequence_.key_position + key + index);
+  /// The first keys, and the band, that a row sees of the tile at `key`.
+  SeenKeys first_run(int row, std::int64_t key) const noexcept {
+    return within(visible_[row].first_keys, sequence_.key_position + key);
+  }
+  SeenKeys band_run(int row, std::int64_t key) const noexcept {
+    return within(visible_[row].band, sequence_.key_position + key);
   }
 
   const Backward& call_;

@@ -24,7 +24,8 @@ struct PortableAttention {
   /// Keys of a tile, and of one that is read in place.
   static constexpr int kKeys = 64;
   static constexpr int kDirectKeys = 64;
-  static constexpr int kColumns = 16;
+  // GCC 12 unrolls 16 passes whole before it looks for vectors, and then finds none.
+  static constexpr int kColumns = 32;
 
   /// Rows up to which keys and values are read in place.
   static constexpr int kDirectRows = 8;
