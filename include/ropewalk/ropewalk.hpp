@@ -18,6 +18,13 @@
 #include <ropewalk/element.hpp>
 #include <ropewalk/error.hpp>
 #include <ropewalk/frequency.hpp>
+#include <ropewalk/head_scale/grid.hpp>
+#include <ropewalk/head_scale/position_scales.hpp>
+#include <ropewalk/head_scale/schedule.hpp>
+#include <ropewalk/head_scale/search.hpp>
+#include <ropewalk/head_scale/search_state.hpp>
+#include <ropewalk/head_scale/target_entropy.hpp>
+#include <ropewalk/head_scale/uniform_fit.hpp>
 #include <ropewalk/head_view.hpp>
 #include <ropewalk/mask.hpp>
 #include <ropewalk/phase.hpp>

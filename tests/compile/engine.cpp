@@ -178,6 +178,7 @@ int main() {
   positions();
   position_refusals();
   attentions();
+  head_scales();
   coverages();
   cosine_sums();
   theta_scans();

@@ -51,6 +51,9 @@ void position_refusals();
 // engine_attention.cpp
 void attentions();
 
+// engine_head_scale.cpp
+void head_scales();
+
 // engine_analysis.cpp
 void coverages();
 void cosine_sums();
