@@ -77,7 +77,8 @@ class AttentionWork {
 
  private:
   SequenceBlocks blocks(std::int64_t sequence) const noexcept {
-    return {sequences_[sequence], call_.group, Kernel::kBlockRows};
+    return {sequences_[sequence], call_.group, call_.k.heads, Kernel::kBlockRows,
+            call_.heads_side_by_side() ? Kernel::kDirectRows : 0};
   }
 
   /// Fills the offsets where there is memory for them; returns what follows the last sequence.
@@ -85,7 +86,7 @@ class AttentionWork {
     SequenceOffset offset;
     for (std::int64_t sequence = 0; sequence < sequences_.count(); ++sequence) {
       if (offsets_ != nullptr) offsets_[sequence] = offset;
-      offset = after(offset, blocks(sequence), call_.k.heads);
+      offset = after(offset, blocks(sequence));
     }
     return offset;
   }
@@ -131,8 +132,10 @@ class AttentionWork {
     if (cut.parts == 1) {
       walk.finish();
     } else {
-      walk.keep(
-          partial(offsets_[which].partial + (block.key_head * cut.parts + block.part) * cut.rows));
+      for (int head = 0; head < block.heads; ++head) {
+        const std::int64_t part = (block.key_head + head) * cut.parts + block.part;
+        walk.keep(head, partial(offsets_[which].partial + part * cut.rows));
+      }
     }
   }
 

@@ -61,7 +61,7 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
     SeenKeys all_rows[static_cast<std::size_t>(kTile)];
     for (SeenKeys& rows : all_rows) rows = {0, block_.rows};
     turn(room_.weights);
-    Kernel::multiply_values(room_.turned, room_.right_outs, dim(), all_rows, count, room_.ones,
+    Kernel::multiply_values(room_.turned, room_.right_outs, dim(), all_rows, count, {}, room_.ones,
                             room_.dv);
     add_queries();
     turn(room_.slopes);
@@ -115,7 +115,7 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
 
   void add_queries() {
     clear(room_.dq, block_.rows * Kernel::output_size(depth()));
-    Kernel::multiply_values(room_.slopes, room_.right_keys, depth(), this->seen_, block_.rows,
+    Kernel::multiply_values(room_.slopes, room_.right_keys, depth(), this->seen_, block_.rows, {},
                             room_.ones, room_.dq);
     for (int row = 0; row < block_.rows; ++row) {
       const RowPlace at = place(row);

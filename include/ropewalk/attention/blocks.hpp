@@ -3,6 +3,8 @@
 // The rows of one key head of a sequence are its queries times the query heads that share the key
 // head, token by token. A block is a run of such rows that walks the keys together; a sequence whose
 // rows fit one block but whose keys are many is cut along the keys instead, and its parts merged.
+// Few rows take the time of reading the keys, so where a token's heads lie side by side its task
+// takes several of them, in the order of memory.
 // The cut depends on sizes alone, so the result does not depend on the executor.
 #pragma once
 
@@ -19,14 +21,19 @@ inline namespace v0 {
 namespace detail {
 
 /// Keys of one part where a sequence is cut along them.
-inline constexpr std::int64_t kPartKeys = 2048;
+inline constexpr std::int64_t kPartKeys = 1024;
 
 /// Keys after which sums kept in float go to sums in double.
 inline constexpr std::int64_t kSettledKeys = 1024;
 
-/// Rows run first_row .. first_row + rows - 1; row r is query r / group, head r % group.
+/// Rows of a task with several key heads, and so of any kernel's blocks at least.
+inline constexpr int kSideRows = 64;
+
+/// Rows run first_row .. first_row + rows - 1 of each key head; row r is query r / group, head
+/// r % group of it.
 struct AttentionBlock {
-  std::int64_t key_head = 0;
+  std::int64_t key_head = 0;  // the first
+  int heads = 1;              // key heads
   std::int64_t first_row = 0;
   int rows = 0;
   std::int64_t part = 0;
@@ -37,15 +44,21 @@ struct SequenceBlocks {
   std::int64_t rows = 0;    // of one key head
   std::int64_t blocks = 0;  // of one key head
   std::int64_t parts = 1;   // of the keys; above 1 only where blocks is 1
+  std::int64_t heads = 1;   // key heads of a task; above 1 only where parts is
+  std::int64_t key_heads = 0;
 
-  SequenceBlocks(const AttentionSequence& sequence, std::int64_t group, int block_rows) noexcept
-      : rows(sequence.queries * group), blocks((rows + block_rows - 1) / block_rows) {
-    if (blocks == 1 && sequence.keys >= 2 * kPartKeys) {
-      parts = (sequence.keys + kPartKeys - 1) / kPartKeys;
-    }
+  /// `side_rows` rows of one key head at most make a task of several.
+  SequenceBlocks(const AttentionSequence& sequence, std::int64_t group, std::int64_t all_heads,
+                 int block_rows, int side_rows) noexcept
+      : rows(sequence.queries * group),
+        blocks((rows + block_rows - 1) / block_rows),
+        key_heads(all_heads) {
+    if (blocks != 1 || sequence.keys < 2 * kPartKeys) return;
+    parts = (sequence.keys + kPartKeys - 1) / kPartKeys;
+    if (rows <= side_rows) heads = smaller(key_heads, kSideRows / rows);
   }
 
-  std::int64_t tasks(std::int64_t key_heads) const noexcept { return blocks * parts * key_heads; }
+  std::int64_t tasks() const noexcept { return blocks * parts * ((key_heads + heads - 1) / heads); }
 };
 
 /// Where a sequence's tasks and partial rows begin.
@@ -55,12 +68,11 @@ struct SequenceOffset {
   std::int64_t partial = 0;  // rows of partial results
 };
 
-inline SequenceOffset after(SequenceOffset offset, const SequenceBlocks& blocks,
-                            std::int64_t key_heads) noexcept {
-  offset.tasks += blocks.tasks(key_heads);
+inline SequenceOffset after(SequenceOffset offset, const SequenceBlocks& blocks) noexcept {
+  offset.tasks += blocks.tasks();
   if (blocks.parts > 1) {
-    offset.merges += key_heads;
-    offset.partial += blocks.parts * key_heads * blocks.rows;
+    offset.merges += blocks.key_heads;
+    offset.partial += blocks.parts * blocks.key_heads * blocks.rows;
   }
   return offset;
 }
@@ -85,7 +97,8 @@ inline AttentionBlock block_of(const SequenceBlocks& blocks, int block_rows,
   AttentionBlock block;
   block.part = index % blocks.parts;
   index /= blocks.parts;
-  block.key_head = index / blocks.blocks;
+  block.key_head = index / blocks.blocks * blocks.heads;
+  block.heads = static_cast<int>(smaller(blocks.heads, blocks.key_heads - block.key_head));
   block.first_row = (blocks.blocks - 1 - index % blocks.blocks) * block_rows;
   const std::int64_t left = blocks.rows - block.first_row;
   block.rows = static_cast<int>(left < block_rows ? left : block_rows);
@@ -122,7 +135,7 @@ class Arena {
 template <typename Factor>
 struct BlockRoom {
   Factor* queries = nullptr;      // (rows, query size)
-  float* plain = nullptr;         // (direct rows, query size): queries of the direct functions
+  float* plain = nullptr;         // (kSideRows, plain size): queries of the direct functions
   Factor* keys = nullptr;         // packed tile
   Factor* values = nullptr;       // packed tile
   float* scores = nullptr;        // (rows, kKeys)
@@ -145,11 +158,13 @@ template <typename Kernel, typename T>
 BlockRoom<typename Kernel::template Factor<T>> take_room(Arena& arena, int depth,
                                                          int dim) noexcept {
   using Factor = typename Kernel::template Factor<T>;
+  static_assert(Kernel::kBlockRows >= kSideRows && Kernel::kDirectRows <= kSideRows,
+                "every list of rows has room for those of a task with several key heads");
   constexpr std::int64_t rows = Kernel::kBlockRows;
   constexpr std::int64_t keys = Kernel::kKeys;
   BlockRoom<Factor> room;
   room.queries = arena.take<Factor>(rows * Kernel::query_size(depth));
-  room.plain = arena.take<float>(Kernel::kDirectRows * Kernel::plain_size(depth));
+  room.plain = arena.take<float>(kSideRows * Kernel::plain_size(depth));
   room.keys = arena.take<Factor>(Kernel::keys_size(depth));
   room.values = arena.take<Factor>(Kernel::values_size(dim));
   room.scores = arena.take<float>(rows * keys);

@@ -43,6 +43,13 @@ struct AttentionCall {
   double softmax_scale = 1.0;
   std::int64_t group = 1;  // query heads per key head
 
+  /// Whether the heads of a token lie closer together than its neighbour's.
+  bool heads_side_by_side() const noexcept {
+    return k.heads > 1 && magnitude(k.head_stride) < magnitude(k.token_stride) &&
+           magnitude(v.head_stride) < magnitude(v.token_stride);
+  }
+
+  /// Rows of the block's key heads, one after another.
   RowPlace place(const AttentionSequence& sequence, const AttentionBlock& block,
                  int row) const noexcept {
     const std::int64_t query = (block.first_row + row) / group;

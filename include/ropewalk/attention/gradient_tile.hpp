@@ -198,14 +198,16 @@ class GradientTiles {
   }
 
   static SeenKeys within(KeyRange range, std::int64_t position) noexcept {
+    if (range.size() == 0) return {};
     return {static_cast<int>(range.first - position), static_cast<int>(range.end - position)};
   }
 
   /// Scores to `weights`, products of dout and values to `slopes`, the biases of a row to `bias`.
   void multiply() noexcept {
-    Kernel::multiply_keys(room_.left_queries, room_.keys, depth(), seen_, block_.rows,
+    Kernel::multiply_keys(room_.left_queries, room_.keys, depth(), seen_, block_.rows, {},
                           room_.weights);
-    Kernel::multiply_keys(room_.left_outs, room_.values, dim(), seen_, block_.rows, room_.slopes);
+    Kernel::multiply_keys(room_.left_outs, room_.values, dim(), seen_, block_.rows, {},
+                          room_.slopes);
   }
 
   void load_bias(int row, std::int64_t key, int count) {

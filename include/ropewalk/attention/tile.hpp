@@ -8,7 +8,9 @@
 #include <ropewalk/row_statistics.hpp>
 #include <ropewalk/simd/attention_portable.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace ropewalk {
 inline namespace v0 {
@@ -32,8 +34,8 @@ class BlockWalk {
 
   /// Reads the queries; no key has been seen.
   void start() {
-    for (int row = 0; row < block_.rows; ++row) {
-      const RowPlace place = call_.place(sequence_, block_, row);
+    for (int row = 0; row < all_rows(); ++row) {
+      const RowPlace place = place_of(row);
       room_.coefficients[row] = static_cast<float>(kLog2E * call_.coefficient(place));
       room_.ones[row] = 1.0f;
       room_.statistics[row] = {};
@@ -41,7 +43,7 @@ class BlockWalk {
       room_.in_range[row] = true;
       load_query(row, place);
     }
-    const std::int64_t outputs = block_.rows * Kernel::output_size(dim());
+    const std::int64_t outputs = all_rows() * Kernel::output_size(dim());
     for (std::int64_t index = 0; index < outputs; ++index) room_.outputs[index] = 0.0f;
   }
 
@@ -65,26 +67,32 @@ class BlockWalk {
 
   /// Writes the rows to where the caller wants them; all keys were seen.
   void finish() {
-    for (int row = 0; row < block_.rows; ++row) {
-      call_.write(sequence_, call_.place(sequence_, block_, row), room_.totals[row], outputs(row),
-                  room_.in_range[row], room_.loaded, room_.exact);
+    for (int row = 0; row < all_rows(); ++row) {
+      call_.write(sequence_, place_of(row), room_.totals[row], outputs(row), room_.in_range[row],
+                  room_.loaded, room_.exact);
     }
   }
 
-  /// Keeps the rows of a part of the keys.
-  void keep(const PartialRows& to) const noexcept {
-    for (int row = 0; row < block_.rows; ++row) {
-      to.statistics[row] = room_.totals[row];
-      to.in_range[row] = room_.in_range[row];
-      const float* from = outputs(row);
-      for (int index = 0; index < dim(); ++index)
-        to.outputs[std::int64_t{row} * dim() + index] = from[index];
+  /// Keeps the rows of one key head, of a part of the keys.
+  void keep(int head, const PartialRows& to) const noexcept {
+    for (int index = 0; index < block_.rows; ++index) {
+      const int row = head * block_.rows + index;
+      to.statistics[index] = room_.totals[row];
+      to.in_range[index] = room_.in_range[row];
+      std::memcpy(to.outputs + std::int64_t{index} * dim(), outputs(row),
+                  static_cast<std::size_t>(dim()) * sizeof(float));
     }
   }
 
  private:
   int depth() const noexcept { return call_.q.head_dim; }
   int dim() const noexcept { return call_.v.head_dim; }
+  int all_rows() const noexcept { return block_.rows * block_.heads; }
+  RowPlace place_of(int row) const noexcept {
+    AttentionBlock own = block_;
+    own.key_head += row / block_.rows;
+    return call_.place(sequence_, own, row % block_.rows);
+  }
   float* outputs(int row) const noexcept {
     return room_.outputs + row * Kernel::output_size(dim());
   }
@@ -120,9 +128,11 @@ class BlockWalk {
       const auto count = static_cast<int>(smaller(keys.end - position, step));
       see_tile(position, count, visible);
       if (direct_) {
-        direct_tile<kMoments>(position, count, keys.end);
+        for (int head = 0; head < block_.heads; ++head) {
+          direct_tile<kMoments>(head, position, count, keys.end);
+        }
       } else {
-        packed_tile<kMoments>(position, count);
+        packed_tile<kMoments>(position, count, keys.end);
       }
       unsettled += count;
       if (unsettled >= kSettledKeys) settle();
@@ -133,7 +143,7 @@ class BlockWalk {
   /// Brings the sums of the last keys to those before, in double: floats would gather an error that
   /// grows with the number of tiles.
   void settle() noexcept {
-    for (int row = 0; row < block_.rows; ++row) {
+    for (int row = 0; row < all_rows(); ++row) {
       RowStatistics<float>& recent = room_.statistics[row];
       if (recent.empty()) continue;
       RowStatistics<double>& total = room_.totals[row];
@@ -158,88 +168,103 @@ class BlockWalk {
     };
     for (int row = 0; row < block_.rows; ++row) {
       const KeyRange seen = room_.visible[row].*visible;
-      room_.seen[row] = {within(seen.first), within(seen.end)};
+      const SeenKeys keys{within(seen.first), within(seen.end)};
+      room_.seen[row] = keys.begin < keys.end ? keys : SeenKeys{};
     }
   }
 
   /// Calls function(rows, stride) with the keys of a tile: where they lie, or loaded and transformed.
   template <typename Function>
-  void with_keys(std::int64_t position, int count, Function&& function) {
+  void with_keys(std::int64_t key_head, std::int64_t position, int count, Function&& function) {
     const std::int64_t key = key_at(position);
     if constexpr (Call::kPlainKeys) {
-      function(call_.k.head(key, block_.key_head), call_.k.token_stride);
+      function(call_.k.head(key, key_head), call_.k.token_stride);
     } else {
       for (int index = 0; index < count; ++index) {
-        load_row(call_.k, call_.hooks.key_rows, key + index, block_.key_head,
+        load_row(call_.k, call_.hooks.key_rows, key + index, key_head,
                  room_.loaded + std::int64_t{index} * depth());
       }
       function(static_cast<const float*>(room_.loaded), std::int64_t{depth()});
     }
   }
 
+  /// While scores are summed the values of the same tile are asked for, and the next keys meanwhile.
   template <int kMoments>
-  void packed_tile(std::int64_t position, int count) {
-    with_keys(position, count, [&](const auto* rows, std::int64_t stride) {
+  void packed_tile(std::int64_t position, int count, std::int64_t end) {
+    const std::int64_t key_head = block_.key_head;
+    with_keys(key_head, position, count, [&](const auto* rows, std::int64_t stride) {
       Kernel::pack_keys(rows, stride, count, depth(), room_.keys);
     });
+    const std::int64_t next = position + count;
     Kernel::multiply_keys(room_.queries, room_.keys, depth(), room_.seen, block_.rows,
-                          room_.scores);
-    weigh_tile<kMoments>(position, room_.weights);
-    Kernel::pack_values(call_.v.head(key_at(position), block_.key_head), call_.v.token_stride,
-                        count, dim(), room_.values);
+                          ahead(call_.v, position, next), room_.scores);
+    weigh_tile<kMoments>(0, position, room_.weights);
+    Kernel::pack_values(call_.v.head(key_at(position), key_head), call_.v.token_stride, count,
+                        dim(), room_.values);
     Kernel::multiply_values(room_.weights, room_.values, dim(), room_.seen, block_.rows,
-                            room_.factors, room_.outputs);
+                            ahead(call_.k, next, smaller(end, next + Kernel::kKeys)), room_.factors,
+                            room_.outputs);
   }
 
-  /// Rows of a view from `position` on, at most one tile up to `end`.
-  template <typename View>
-  RowsAhead ahead(const View& view, std::int64_t position, std::int64_t end) const noexcept {
-    const std::int64_t count = smaller(end - position, std::int64_t{Kernel::kDirectKeys});
-    if (count <= 0) return {};
-    const T* first = view.head(key_at(position), block_.key_head);
-    constexpr std::int64_t size = sizeof(T);
-    return {reinterpret_cast<std::uintptr_t>(first), view.token_stride * size,
-            static_cast<std::uintptr_t>(view.head_dim) * sizeof(T), static_cast<int>(count)};
-  }
-
-  /// While keys are read the values of the same tile are asked for, and the next keys meanwhile.
+  /// The same without packing, for one of the block's key heads; each asks for its part of what all
+  /// of them read next.
   template <int kMoments>
-  void direct_tile(std::int64_t position, int count, std::int64_t end) {
-    const RowsAhead values = ahead(call_.v, position, end);
-    with_keys(position, count, [&](const auto* rows, std::int64_t stride) {
-      Kernel::direct_keys(room_.plain, block_.rows, rows, stride, count, depth(), values,
-                          room_.scores);
+  void direct_tile(int head, std::int64_t position, int count, std::int64_t end) {
+    const std::int64_t key_head = block_.key_head + head;
+    const int first_row = head * block_.rows;
+    const auto part = [&](const HeadView<const T>& view, std::int64_t first, std::int64_t last) {
+      const std::int64_t rows = last - first;
+      return ahead(view, first + rows * head / block_.heads,
+                   first + rows * (head + 1) / block_.heads);
+    };
+    const std::int64_t next = position + count;
+    with_keys(key_head, position, count, [&](const auto* rows, std::int64_t stride) {
+      Kernel::direct_keys(room_.plain + first_row * Kernel::plain_size(depth()), block_.rows, rows,
+                          stride, count, depth(), part(call_.v, position, next), room_.scores);
     });
-    weigh_tile<kMoments>(position, room_.scores);
-    const RowsAhead keys = ahead(call_.k, position + count, end);
-    Kernel::direct_values(room_.scores, block_.rows,
-                          call_.v.head(key_at(position), block_.key_head), call_.v.token_stride,
-                          count, dim(), keys, room_.factors, room_.outputs);
+    weigh_tile<kMoments>(first_row, position, room_.scores);
+    Kernel::direct_values(room_.scores, block_.rows, call_.v.head(key_at(position), key_head),
+                          call_.v.token_stride, count, dim(),
+                          part(call_.k, next, smaller(end, next + Kernel::kDirectKeys)),
+                          room_.factors + first_row, outputs(first_row));
+  }
+
+  /// Rows of a view at positions first .. end - 1, of all key heads of the block.
+  RowsAhead ahead(const HeadView<const T>& view, std::int64_t first,
+                  std::int64_t end) const noexcept {
+    if (end <= first) return {};
+    const std::int64_t last = view.head_stride < 0 ? block_.heads - 1 : 0;
+    const T* row = view.head(key_at(first), block_.key_head + last);
+    constexpr std::int64_t size = sizeof(T);
+    const std::int64_t width = (block_.heads - 1) * magnitude(view.head_stride) + view.head_dim;
+    return {reinterpret_cast<std::uintptr_t>(row), view.token_stride * size,
+            static_cast<std::uintptr_t>(width * size), static_cast<int>(end - first)};
   }
 
   template <int kMoments, typename Weight>
-  void weigh_tile(std::int64_t position, Weight* weights) {
-    const float* coefficients = room_.coefficients;
+  void weigh_tile(int first_row, std::int64_t position, Weight* weights) {
+    const float* coefficients = room_.coefficients + first_row;
     if constexpr (!Call::kPlainLogits) {
       for (int row = 0; row < block_.rows; ++row) {
-        const SeenKeys seen = room_.seen[row];
-        add_bias(row, position, seen.begin, seen.end,
+        add_bias(first_row + row, position, room_.seen[row],
                  room_.scores + std::int64_t{row} * Kernel::kKeys);
       }
       coefficients = room_.ones;
     }
     Kernel::template weigh<kMoments>(room_.scores, room_.seen, block_.rows, coefficients,
-                                     room_.statistics, room_.factors, room_.in_range, weights);
+                                     room_.statistics + first_row, room_.factors + first_row,
+                                     room_.in_range + first_row, weights);
   }
 
-  void add_bias(int row, std::int64_t position, int begin, int end, float* scores) {
-    if (begin >= end) return;
-    const RowPlace place = call_.place(sequence_, block_, row);
-    call_.hooks.bias(place.head, place.position, position + begin, end - begin, room_.bias);
+  void add_bias(int row, std::int64_t position, SeenKeys seen, float* scores) {
+    if (seen.begin >= seen.end) return;
+    const RowPlace place = place_of(row);
+    call_.hooks.bias(place.head, place.position, position + seen.begin, seen.end - seen.begin,
+                     room_.bias);
     const float coefficient = room_.coefficients[row];
-    for (int key = begin; key < end; ++key) {
+    for (int key = seen.begin; key < seen.end; ++key) {
       scores[key] =
-          scores[key] * coefficient + room_.bias[key - begin] * static_cast<float>(kLog2E);
+          scores[key] * coefficient + room_.bias[key - seen.begin] * static_cast<float>(kLog2E);
     }
   }
 

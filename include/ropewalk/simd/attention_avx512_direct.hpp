@@ -20,18 +20,6 @@ namespace ropewalk {
 inline namespace v0 {
 namespace detail {
 
-/// Asks for rows first .. end - 1 of what is read next.
-ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
-void prefetch_rows(const RowsAhead& ahead, int first, int end) noexcept {
-  for (int row = first; row < end && row < ahead.rows; ++row) {
-    const std::uintptr_t from =
-        ahead.first + static_cast<std::uintptr_t>(row) * static_cast<std::uintptr_t>(ahead.stride);
-    for (std::uintptr_t line = 0; line < ahead.bytes; line += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(from + line), _MM_HINT_T0);
-    }
-  }
-}
-
 /// Scores of kRows rows with 16 / kRows keys at a time: sixteen sums, which are then taken across
 /// together.
 template <int kRows, typename Element>
@@ -46,8 +34,9 @@ inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, 
     query[row] = queries + (row < last_row ? row : last_row) * query_stride;
   }
   const __mmask16 tail = Lanes::mask_of(depth % 16);
+  GradualPrefetch prefetch(ahead, (count + kStep - 1) / kStep);
   for (int key = 0; key < count; key += kStep) {
-    prefetch_rows(ahead, key, key + kStep);
+    prefetch.step();
     const Element* right[kStep];
     for (int index = 0; index < kStep; ++index) {
       right[index] = keys + (key + index < count ? key + index : count - 1) * stride;
@@ -119,8 +108,9 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
           _mm512_mul_ps(factor, _mm512_loadu_ps(outputs + from * output_stride + 16 * column));
     }
   }
+  GradualPrefetch prefetch(ahead, count);
   for (int key = 0; key < count; ++key, values += stride) {
-    prefetch_rows(ahead, key, key + 1);
+    prefetch.step();
     __m512 right[kColumns];
     ROPEWALK_UNROLL
     for (int column = 0; column < kColumns; ++column) {

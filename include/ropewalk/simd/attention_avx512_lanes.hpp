@@ -5,6 +5,7 @@
 #if defined(__x86_64__) || defined(_M_X64)
 
 #include <ropewalk/element.hpp>
+#include <ropewalk/simd/attention_tile.hpp>
 #include <ropewalk/simd/rotate_x86_target.hpp>
 
 #include <cstdint>
@@ -30,6 +31,37 @@
 namespace ropewalk {
 inline namespace v0 {
 namespace detail {
+
+/// Asks for rows while something else is computed in `steps` steps, some lines each time and in their
+/// order. Into the second cache: the first is full of the tile.
+class GradualPrefetch {
+ public:
+  GradualPrefetch(const RowsAhead& ahead, int steps) noexcept
+      : row_(ahead.first), stride_(static_cast<std::uintptr_t>(ahead.stride)), bytes_(ahead.bytes) {
+    const std::uintptr_t lines = static_cast<std::uintptr_t>(ahead.rows) * ((bytes_ + 63) / 64);
+    left_ = lines;
+    step_ = steps > 0 ? (lines + static_cast<std::uintptr_t>(steps) - 1) /
+                            static_cast<std::uintptr_t>(steps)
+                      : 0;
+  }
+  void step() noexcept {
+    for (std::uintptr_t line = 0; line < step_ && left_ > 0; ++line, --left_) {
+      _mm_prefetch(reinterpret_cast<const char*>(row_ + at_), _MM_HINT_T1);
+      at_ += 64;
+      if (at_ < bytes_) continue;
+      at_ = 0;
+      row_ += stride_;
+    }
+  }
+
+ private:
+  std::uintptr_t row_;
+  std::uintptr_t stride_;
+  std::uintptr_t bytes_;
+  std::uintptr_t at_ = 0;
+  std::uintptr_t left_ = 0;  // lines
+  std::uintptr_t step_ = 0;  // lines of one step
+};
 
 /// Sixteen floats at a time.
 struct AttentionLanes {

@@ -107,19 +107,19 @@ inline void value_rows(const float* weights, int weight_stride, const float* val
   __m512 sums[kRows][kColumns];
   ROPEWALK_UNROLL
   for (int row = 0; row < kRows; ++row) {
-    const __m512 factor = _mm512_set1_ps(factors[row]);
     ROPEWALK_UNROLL
-    for (int index = 0; index < kColumns; ++index) {
-      sums[row][index] =
-          _mm512_mul_ps(factor, _mm512_loadu_ps(outputs + row * output_stride + 16 * index));
-    }
+    for (int index = 0; index < kColumns; ++index) sums[row][index] = _mm512_setzero_ps();
   }
   add_products<Products>(weights, weight_stride, values, 16 * kColumns, words, sums);
+  // What was there comes last, so that nothing waits for it.
   ROPEWALK_UNROLL
   for (int row = 0; row < kRows; ++row) {
+    const __m512 factor = _mm512_set1_ps(factors[row]);
+    float* to = outputs + row * output_stride;
     ROPEWALK_UNROLL
     for (int index = 0; index < kColumns; ++index) {
-      _mm512_storeu_ps(outputs + row * output_stride + 16 * index, sums[row][index]);
+      const __m512 old = _mm512_loadu_ps(to + 16 * index);
+      _mm512_storeu_ps(to + 16 * index, _mm512_fmadd_ps(factor, old, sums[row][index]));
     }
   }
 }
@@ -151,9 +151,10 @@ void with_columns(int columns, const Function& function) noexcept {
 }
 
 /// The keys that any of some rows sees.
-inline SeenKeys seen_by_any(const SeenKeys* seen, int rows) noexcept {
-  SeenKeys all;
-  for (int row = 0; row < rows; ++row) all = either(all, seen[row]);
+template <int kRows>
+SeenKeys seen_by_any(const SeenKeys* seen) noexcept {
+  SeenKeys all = seen[0];
+  for (int row = 1; row < kRows; ++row) all = either(all, seen[row]);
   return all;
 }
 
@@ -161,13 +162,15 @@ inline SeenKeys seen_by_any(const SeenKeys* seen, int rows) noexcept {
 template <typename Products>
 inline void multiply_keys_avx512(const float* queries, const float* keys, int words,
                                  const SeenKeys* seen, int rows, int tile_keys,
-                                 float* scores) noexcept {
+                                 const RowsAhead& ahead, float* scores) noexcept {
   const std::int64_t stride = (words + 15) / 16 * 16;
+  GradualPrefetch prefetch(ahead, tile_keys / kAttentionPanel * (rows / kAttentionRows));
   for (int panel = 0; panel < tile_keys; panel += kAttentionPanel) {
     const float* columns = keys + panel * stride;
     for_row_groups(rows, [&](auto group, int row) {
       constexpr int kRows = decltype(group)::value;
-      const SeenKeys any = seen_by_any(seen + row, kRows);
+      prefetch.step();
+      const SeenKeys any = seen_by_any<kRows>(seen + row);
       const int begin = any.begin > panel ? (any.begin - panel) / 16 : 0;
       const int end = any.end - panel < kAttentionPanel ? (any.end - panel + 15) / 16 : 4;
       if (any.begin >= any.end || begin >= end) return;
@@ -185,7 +188,10 @@ inline void multiply_keys_avx512(const float* queries, const float* keys, int wo
 template <typename Products, int kPerWord>
 inline void multiply_values_avx512(const float* weights, const float* values, int dim,
                                    const SeenKeys* seen, int rows, int tile_keys,
-                                   const float* factors, float* outputs) noexcept {
+                                   const RowsAhead& ahead, const float* factors,
+                                   float* outputs) noexcept {
+  GradualPrefetch prefetch(ahead,
+                           (dim + kAttentionPanel - 1) / kAttentionPanel * (rows / kAttentionRows));
   const std::int64_t stride = (dim + 15) / 16 * 16;
   const int weight_words = tile_keys / kPerWord;
   for (int first = 0; first < dim; first += kAttentionPanel) {
@@ -194,7 +200,8 @@ inline void multiply_values_avx512(const float* weights, const float* values, in
     const float* panel = values + std::int64_t{first} * weight_words;
     for_row_groups(rows, [&](auto group, int row) {
       constexpr int kRows = decltype(group)::value;
-      const SeenKeys any = seen_by_any(seen + row, kRows);
+      prefetch.step();
+      const SeenKeys any = seen_by_any<kRows>(seen + row);
       if (any.begin >= any.end) return;
       const int begin = any.begin / kPerWord;
       const int words = (any.end + kPerWord - 1) / kPerWord - begin;

@@ -86,8 +86,10 @@ struct PortableAttention {
 
   /// scores (rows, kKeys) of packed queries (rows, query_size) and packed keys; those of keys that a
   /// row does not see may be left as they are.
+  ///   ahead   what is read next, here as in the other products: to be asked for meanwhile
   static void multiply_keys(const float* queries, const float* keys, int depth,
-                            const detail::SeenKeys* seen, int rows, float* scores) noexcept {
+                            const detail::SeenKeys* seen, int rows, const detail::RowsAhead&,
+                            float* scores) noexcept {
     for (int row = 0; row < rows; ++row) {
       const float* query = queries + row * query_size(depth);
       for (int first = 0; first < kKeys; first += kColumns) {
@@ -106,8 +108,8 @@ struct PortableAttention {
   /// outputs (rows, output_size) = factors outputs + weights (rows, kKeys) values.
   ///   seen   weights of keys that a row does not see are zeros
   static void multiply_values(const float* weights, const float* values, int dim,
-                              const detail::SeenKeys* seen, int rows, const float* factors,
-                              float* outputs) noexcept {
+                              const detail::SeenKeys* seen, int rows, const detail::RowsAhead&,
+                              const float* factors, float* outputs) noexcept {
     for (int row = 0; row < rows; ++row) {
       const detail::SeenKeys keys = seen[row];
       if (keys.begin >= keys.end) continue;
@@ -148,7 +150,7 @@ struct PortableAttention {
   }
 
   /// scores (rows, kKeys) of float queries (rows, plain_size) and keys where they lie.
-  ///   count   at most kDirectKeys; `ahead` is as many rows of something else
+  ///   count   at most kDirectKeys
   template <typename Element>
   static void direct_keys(const float* queries, int rows, const Element* keys, std::int64_t stride,
                           int count, int depth, const detail::RowsAhead&, float* scores) noexcept {

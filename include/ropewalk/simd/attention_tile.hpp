@@ -33,16 +33,15 @@ inline float exp2_of_negative(float x) noexcept {
 /// a float cannot hold the differences that matter. Rows with such logits are done in double.
 inline constexpr float kLargestTileLogit = 1048576.0f;
 
-/// The keys of a tile that a row sees: begin .. end - 1.
+/// The keys of a tile that a row sees: begin .. end - 1. Of none both are what they are here, so that
+/// runs join without a question.
 struct SeenKeys {
-  int begin = 0;
+  int begin = 1 << 30;
   int end = 0;
 };
 
 /// The least run that holds both.
 inline SeenKeys either(SeenKeys a, SeenKeys b) noexcept {
-  if (a.begin >= a.end) return b;
-  if (b.begin >= b.end) return a;
   return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
 }
 

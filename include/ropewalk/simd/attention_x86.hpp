@@ -22,7 +22,7 @@ struct Avx512Attention {
   static constexpr int kKeys = 128;
   static constexpr int kDirectKeys = 64;
   static constexpr int kDirectRows = 8;
-  static constexpr int kBlockRows = 192;
+  static constexpr int kBlockRows = 384;
 
   template <typename T>
   using Factor = float;
@@ -50,15 +50,16 @@ struct Avx512Attention {
 
   static void multiply_keys(const float* queries, const float* keys, int depth,
                             const ropewalk::detail::SeenKeys* seen, int rows,
-                            float* scores) noexcept {
+                            const ropewalk::detail::RowsAhead& ahead, float* scores) noexcept {
     ropewalk::detail::multiply_keys_avx512<ropewalk::detail::FloatProducts>(
-        queries, keys, depth, seen, rows, kKeys, scores);
+        queries, keys, depth, seen, rows, kKeys, ahead, scores);
   }
   static void multiply_values(const float* weights, const float* values, int dim,
                               const ropewalk::detail::SeenKeys* seen, int rows,
-                              const float* factors, float* outputs) noexcept {
+                              const ropewalk::detail::RowsAhead& ahead, const float* factors,
+                              float* outputs) noexcept {
     ropewalk::detail::multiply_values_avx512<ropewalk::detail::FloatProducts, 1>(
-        weights, values, dim, seen, rows, kKeys, factors, outputs);
+        weights, values, dim, seen, rows, kKeys, ahead, factors, outputs);
   }
 
   template <int kMoments, typename Weight>
