@@ -196,6 +196,14 @@ struct PortableAttention {
   }
 
  private:
+  /// Halves added to halves.
+  static float total(float (&lanes)[kColumns]) noexcept {
+    for (int half = kColumns / 2; half > 0; half /= 2) {
+      for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    }
+    return lanes[0];
+  }
+
   template <int kMoments, typename Weight>
   static bool weigh_row(const float* scores, detail::SeenKeys seen, float coefficient,
                         RowStatistics<float>& row, float& factor, Weight* weights) noexcept {
@@ -215,25 +223,29 @@ struct PortableAttention {
       factor = detail::raise_row(row, largest * coefficient);
     }
     const float maximum = row.maximum;
-    float sum = 0.0f;
-    float first = 0.0f;
-    float second = 0.0f;
+    // Lanes of sums: vectors, and many equal keys do not all round one way.
+    float sum[kColumns] = {};
+    float first[kColumns] = {};
+    float second[kColumns] = {};
     float values[kKeys];
-    for (int key = 0; key < kKeys; ++key) {
-      const bool visible = seen.begin <= key && key < seen.end;
-      // Rounding of the maximum's product may leave a positive rest.
-      const float logit = visible ? scores[key] * coefficient - maximum : 0.0f;
-      const float x = logit < 0.0f ? logit : 0.0f;
-      const float weight = visible ? detail::exp2_of_negative(x) : 0.0f;
-      sum += weight;
-      if (kMoments > 0) first += weight * x;
-      if (kMoments > 1) second += weight * x * x;
-      values[key] = weight;
+    for (int start = 0; start < kKeys; start += kColumns) {
+      for (int lane = 0; lane < kColumns; ++lane) {
+        const int key = start + lane;
+        const bool visible = seen.begin <= key && key < seen.end;
+        // Rounding of the maximum's product may leave a positive rest.
+        const float logit = visible ? scores[key] * coefficient - maximum : 0.0f;
+        const float x = logit < 0.0f ? logit : 0.0f;
+        const float weight = visible ? detail::exp2_of_negative(x) : 0.0f;
+        sum[lane] += weight;
+        if (kMoments > 0) first[lane] += weight * x;
+        if (kMoments > 1) second[lane] += weight * x * x;
+        values[key] = weight;
+      }
     }
     for (int key = 0; key < kKeys; ++key) weights[key] = ElementTraits<Weight>::store(values[key]);
-    row.sum += sum;
-    row.first += first;
-    row.second += second;
+    row.sum += total(sum);
+    row.first += total(first);
+    row.second += total(second);
     return true;
   }
 };
