@@ -65,8 +65,8 @@ class BackwardTask : private GradientTiles<Kernel, Backward> {
                             room_.dv);
     add_queries();
     turn(room_.slopes);
-    Kernel::multiply_values(room_.turned, room_.right_queries, depth(), all_rows, count, room_.ones,
-                            room_.dk);
+    Kernel::multiply_values(room_.turned, room_.right_queries, depth(), all_rows, count, {},
+                            room_.ones, room_.dk);
   }
 
   /// Scores become weights, products with dout become dz times the coefficient.
