@@ -52,15 +52,17 @@ ROPEWALK_HOST_DEVICE constexpr std::int64_t larger(std::int64_t a, std::int64_t 
   return a < b ? b : a;
 }
 
+// Device code may use constants, but not call std::numeric_limits.
+inline constexpr std::int64_t kLargestInt64 = (std::numeric_limits<std::int64_t>::max)();
+inline constexpr std::int64_t kLowestInt64 = (std::numeric_limits<std::int64_t>::min)();
+
 /// Sum and difference of any value and one >= 0, the ends of int64 standing for what lies beyond.
 ROPEWALK_HOST_DEVICE constexpr std::int64_t plus(std::int64_t value, std::int64_t step) noexcept {
-  constexpr std::int64_t largest = (std::numeric_limits<std::int64_t>::max)();
-  return value > largest - step ? largest : value + step;
+  return value > kLargestInt64 - step ? kLargestInt64 : value + step;
 }
 
 ROPEWALK_HOST_DEVICE constexpr std::int64_t minus(std::int64_t value, std::int64_t step) noexcept {
-  constexpr std::int64_t lowest = (std::numeric_limits<std::int64_t>::min)();
-  return value < lowest + step ? lowest : value - step;
+  return value < kLowestInt64 + step ? kLowestInt64 : value - step;
 }
 
 }  // namespace detail

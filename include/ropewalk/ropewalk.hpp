@@ -4,10 +4,13 @@
 #include <ropewalk/analysis/compare.hpp>
 #include <ropewalk/analysis/cosine_sum.hpp>
 #include <ropewalk/analysis/coverage.hpp>
+#include <ropewalk/analysis/entropy.hpp>
 #include <ropewalk/analysis/factor_search.hpp>
 #include <ropewalk/analysis/minimum_theta.hpp>
+#include <ropewalk/analysis/passkey.hpp>
 #include <ropewalk/analysis/precision.hpp>
 #include <ropewalk/analysis/provenance.hpp>
+#include <ropewalk/analysis/sliding_perplexity.hpp>
 #include <ropewalk/arithmetic.hpp>
 #include <ropewalk/attention.hpp>
 #include <ropewalk/attention/biases.hpp>

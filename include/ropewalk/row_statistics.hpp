@@ -22,15 +22,14 @@ inline constexpr double kLn2 = 0.6931471805599453;
 /// What a softmax row tells beside its output, of a row of logits z with probabilities p.
 template <typename Real>
 struct RowSummary {
-  Real lse =
-      (std::numeric_limits<Real>::lowest)();  ///< ln of the sum of e^z; lowest() without keys
-  Real entropy = 0;                           ///< -sum p ln p in nats, 0 without keys
-  Real mean = 0;                              ///< sum p z, 0 without keys
-  Real variance = 0;                          ///< sum p (z - mean)^2, 0 without keys
+  static constexpr Real kNoKeys = (std::numeric_limits<Real>::lowest)();
 
-  ROPEWALK_HOST_DEVICE constexpr bool empty() const noexcept {
-    return lse <= (std::numeric_limits<Real>::lowest)();
-  }
+  Real lse = kNoKeys;  ///< ln of the sum of e^z; lowest() without keys
+  Real entropy = 0;    ///< -sum p ln p in nats, 0 without keys
+  Real mean = 0;       ///< sum p z, 0 without keys
+  Real variance = 0;   ///< sum p (z - mean)^2, 0 without keys
+
+  ROPEWALK_HOST_DEVICE constexpr bool empty() const noexcept { return lse <= kNoKeys; }
 };
 
 /// An entropy in bits, from nats.

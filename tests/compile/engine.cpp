@@ -188,6 +188,7 @@ int main() {
   plans();
   samplers();
   factor_searches();
+  evaluations();
   if (failures == 0) std::puts("every public function gives its vector under these flags");
   return failures == 0 ? 0 : 1;
 }

@@ -64,3 +64,6 @@ void explanations();
 void plans();
 void samplers();
 void factor_searches();
+
+// engine_evaluation.cpp
+void evaluations();
