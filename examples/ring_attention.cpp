@@ -64,8 +64,9 @@ bool run_ring(const RingSequence& sequence, RingResult& alone, MPI_Comm ring) {
   }
   const double bound = RingDifferences::bound(chunks.ranks);
   const bool same = differences.within(bound);
-  const std::int64_t passed = 2 * (chunks.ranks - 1) * chunks.owned(0) * RingSequence::kKeyHeads *
-                              RingSequence::kDim * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t passed = std::int64_t{2} * (chunks.ranks - 1) * chunks.owned(0) *
+                              RingSequence::kKeyHeads * RingSequence::kDim *
+                              static_cast<std::int64_t>(sizeof(float));
   std::printf("%5d %7lld %9lld %7.2f %7.2f", chunks.ranks, static_cast<long long>(chunks.owned(0)),
               static_cast<long long>(passed / 1024), chunks.imbalance(false),
               chunks.imbalance(true));
@@ -114,9 +115,10 @@ int ring_attention(int argc, char** argv) {
   return run_program(app, argc, argv, [&] {
     const RingSequence sequence{parse_length("--tokens", tokens),
                                 parse_length("--first-position", position)};
-    if (sequence.tokens < 2 * job.ranks || sequence.tokens > 65536) {
-      throw Failure{kUsageError, "--tokens = " + tokens + " is not in " +
-                                     std::to_string(2 * job.ranks) + " .. 65536"};
+    const std::int64_t fewest = std::int64_t{2} * job.ranks;
+    if (sequence.tokens < fewest || sequence.tokens > 65536) {
+      throw Failure{kUsageError,
+                    "--tokens = " + tokens + " is not in " + std::to_string(fewest) + " .. 65536"};
     }
     RingResult alone(0);
     if (job.rank == 0) {

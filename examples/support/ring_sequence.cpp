@@ -42,7 +42,7 @@ double scores(std::int64_t first, std::int64_t end) {
 }
 
 rw::HeadView<const float> view_of(const std::vector<float>& rows, int heads) {
-  const auto tokens = static_cast<std::int64_t>(rows.size()) / (heads * kDim);
+  const auto tokens = static_cast<std::int64_t>(rows.size()) / heads / kDim;
   return rw::make_head_view(rows.data(), tokens, heads, kDim);
 }
 

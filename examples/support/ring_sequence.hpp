@@ -35,7 +35,7 @@ struct RingResult {
   std::vector<float> values;  // (tokens, heads, head_dim), then four times (tokens, heads)
 
   /// Of queries that have seen no key.
-  explicit RingResult(std::int64_t tokens);
+  explicit RingResult(std::int64_t count);
 
   ropewalk::HeadView<float> out();
   ropewalk::AttentionStatistics statistics();
@@ -49,7 +49,7 @@ struct RingChunks {
   int ranks = 1;
 
   int chunk(int rank, int half) const { return half == 0 ? rank : 2 * ranks - 1 - rank; }
-  std::int64_t first(int chunk) const { return tokens * chunk / (2 * ranks); }
+  std::int64_t first(int chunk) const { return tokens * chunk / ranks / 2; }
   std::int64_t size(int chunk) const { return first(chunk + 1) - first(chunk); }
   std::int64_t owned(int rank) const { return size(chunk(rank, 0)) + size(chunk(rank, 1)); }
   std::vector<std::int64_t> tokens_of(int rank) const;

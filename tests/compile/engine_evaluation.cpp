@@ -10,7 +10,7 @@ namespace {
 
 using Text = std::vector<char>;
 
-Text bytes(rw::Span<const char> text, bool) { return Text(text.begin(), text.end()); }
+Text bytes(rw::Span<const char> text, bool) { return {text.begin(), text.end()}; }
 
 void entropy_refusals() {
   rw::KneeSearch search;
@@ -30,7 +30,7 @@ void entropy_refusals() {
 
 void evaluations() {
   rw::EntropyCurve curve(4096, 1, 2);
-  std::vector<float> entropy(2 * 4096);
+  std::vector<float> entropy(8192);
   for (std::int64_t position = 0; position < 4096; ++position) {
     const double x = rw::maximum_entropy(position);
     const auto token = static_cast<std::size_t>(position);
