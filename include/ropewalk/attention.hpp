@@ -14,8 +14,9 @@
 // on how many threads an executor has.
 //
 // Error, float inputs, logits of magnitude up to 30: statistics within 1e-5 max(1, |value|) and
-// outputs within 1e-5 max |v| of the exact ones; beyond, a logit is off by its own rounding,
-// (head_dim + 2) 2^-24 scale |q| |k|, and everything follows from that.
+// outputs of n keys within (1e-5 + n 2^-30) max |v| of the exact ones, the second part being a sum of
+// tiles in float; beyond, a logit is off by its own rounding, (head_dim + 2) 2^-24 scale |q| |k|, and
+// everything follows from that.
 //
 // Finite inputs never give a NaN: rows whose logits exceed 2^20 / log2(e), or whose sums leave float,
 // are done again in double, and what float cannot hold ends at its ends. A NaN or an infinity in q,

@@ -160,8 +160,9 @@ TEMPLATE_TEST_CASE("the workspace of many rows does not grow with the keys", "",
   };
   CHECK(bytes(1000, 1000, 1) == bytes(1000, 1000000, 1));
   CHECK(bytes(1000, 1000, 1) == bytes(1000000, 1000, 1));
-  // Few rows are cut along the keys: a partial row, (head_dim,) and its sums, per 2048 keys and head.
-  const std::size_t step = bytes(1, 2048 * 200, 1) - bytes(1, 2048 * 100, 1);
+  // Few rows are cut along the keys: a partial row, (head_dim,) and its sums, per part and head.
+  constexpr std::int64_t part = rw::detail::kPartKeys;
+  const std::size_t step = bytes(1, 200 * part, 1) - bytes(1, 100 * part, 1);
   CHECK(step >= 100 * 8 * 64 * sizeof(float));
   CHECK(step <= 100 * 8 * (64 * sizeof(float) + 64));
   CHECK(bytes(1000, 1000, 5) - bytes(1000, 1000, 4) == bytes(1000, 1000, 4) - bytes(1000, 1000, 3));

@@ -212,18 +212,25 @@ AttentionProblem<T> draw_problem(Random& random, double spread) {
   AttentionProblem<T> problem;
   std::int64_t queries = random.one_in(5) ? 1 : random.length(1, 90);
   std::int64_t keys = random.one_in(12) ? random.integer(0, 1) : random.length(1, 260);
-  const std::int64_t key_heads = random.integer(1, 3);
-  const std::int64_t heads = key_heads * (random.one_in(2) ? 1 : random.integer(1, 5));
+  std::int64_t key_heads = random.integer(1, 3);
+  std::int64_t group = random.one_in(2) ? 1 : random.integer(1, 5);
   int depth = static_cast<int>(random.one_in(3) ? random.integer(1, 8) : random.length(1, 150));
   if (random.one_in(8)) depth = random.one_in(2) ? 64 : 128;
   int dim = random.one_in(2) ? depth : static_cast<int>(random.length(1, 150));
   const bool many_keys = random.one_in(40);
   if (many_keys) {  // few rows and keys in parts
     queries = random.integer(1, 4);
-    keys = random.integer(4000, 9000);
+    keys = random.length(2000, 9000);
     depth = static_cast<int>(random.integer(1, 24));
     dim = static_cast<int>(random.integer(1, 24));
+    if (random.one_in(3)) {  // and more heads than one task takes
+      key_heads = random.integer(4, 70);
+      queries = 1;
+      group = random.integer(1, 2);
+      keys = random.integer(2000, 3000);
+    }
   }
+  const std::int64_t heads = key_heads * group;
 
   problem.softmax_scale = random.one_in(2) ? 0.0 : random.log_uniform(0.01, 10.0);
   const double scale = problem.softmax_scale > 0.0 ? problem.softmax_scale

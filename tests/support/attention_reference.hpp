@@ -16,7 +16,8 @@
 //                (p_j - p~_j) ln p_j and the divergence of p~ from p, which chi-square bounds
 //     variance   sum r_j (z_j - mean)^2 + sum (p_j + r_j)(2 |z_j - mean| d_j + d_j^2)
 //                + (bound of mean)^2 + 6 G (variance + D^2)
-//     out        sum r_j |v_j| + (G + rounding of weights) sum p_j |v_j|
+//     out        sum r_j |v_j| + (G + n u + rounding of weights) sum p_j |v_j|: products may be
+//                added one by one to what there is of an output
 // and each its own rounding, that of max z included. Rows that attend() promises to do in double
 // (a logit beyond 2^20 ln 2) are held to the same with u = 2^-53 and one rounding to float.
 #pragma once
@@ -169,8 +170,8 @@ inline ReferenceRow finish(const Keys& keys, const Eigen::MatrixXd& values, int 
   const bool in_double = products > 0 && (z.abs() - d).head(products).maxCoeff() > kTileLogit;
   const double n = static_cast<double>(row.keys);
   double unit = 0x1p-24;
-  double sums = unit * (64.0 + 8.0 * (n / 64.0 + n / 2048.0 + 6.0) + 16.0);
-  double lost = n * 0x1p-125;  // weights below the normal floats
+  double sums = unit * (64.0 + 8.0 * (n / 64.0 + n / 1024.0 + 6.0) + 16.0);
+  double lost = n * 0x1p-125;  // weights below the normal floats, of keys 87 to 90 below the top
   if (in_double) {
     unit = 0x1p-53;
     // The reference's own roundings count as well.
@@ -193,15 +194,15 @@ inline ReferenceRow finish(const Keys& keys, const Eigen::MatrixXd& values, int 
   const double rounding = 4.0 * unit;
   row.lse_bound = (std::max)(high - row.lse, row.lse - low) + sums + lost +
                   rounding * (std::abs(row.lse) + std::abs(top) + log_sum);
-  row.mean_bound = (r * centred.abs()).sum() + (most * d).sum() + 2.0 * (sums + lost) * spread +
-                   rounding * (std::abs(top) + std::abs(row.mean) + spread);
+  row.mean_bound = (r * centred.abs()).sum() + (most * d).sum() + 2.0 * sums * spread +
+                   90.0 * lost + rounding * (std::abs(top) + std::abs(row.mean) + spread);
   const ArrayXd divergence = (p > 0.0).select(r.square() / p.max(1e-300), r);
   row.entropy_bound = (r * (below - log_sum + row.entropy).abs()).sum() + divergence.sum() +
-                      (sums + lost) * (1.0 + 2.0 * spread) + rounding * (log_sum + spread);
+                      sums * (1.0 + 2.0 * spread) + 90.0 * lost + rounding * (log_sum + spread);
   row.variance_bound = (r * centred.square()).sum() +
                        (most * (2.0 * centred.abs() * d + d.square())).sum() +
                        row.mean_bound * row.mean_bound +
-                       (6.0 * (sums + lost) + rounding) * (row.variance + spread * spread);
+                       (6.0 * sums + rounding) * (row.variance + spread * spread) + 8100.0 * lost;
 
   const double denormals = 4.0 * n * arithmetic.smallest;  // of the sums' terms
   row.lse_bound += denormals;
@@ -219,7 +220,7 @@ inline ReferenceRow finish(const Keys& keys, const Eigen::MatrixXd& values, int 
     magnitudes += p[key] * value.cwiseAbs();
     row.largest_value = (std::max)(row.largest_value, value.cwiseAbs().maxCoeff());
   }
-  row.out_bound += (sums + rounding + arithmetic.weight_unit) * magnitudes;
+  row.out_bound += (sums + unit * n + rounding + arithmetic.weight_unit) * magnitudes;
   row.out_bound.array() += lost * row.largest_value + denormals;
   return row;
 }

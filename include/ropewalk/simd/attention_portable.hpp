@@ -117,15 +117,16 @@ struct PortableAttention {
       for (int first = 0; first < dim; first += kColumns) {
         const float* right = values + std::int64_t{first} * kKeys + keys.begin * kColumns;
         float* output = outputs + row * output_size(dim) + first;
-        float sums[kColumns];
-        for (int column = 0; column < kColumns; ++column) {
-          sums[column] = factors[row] * output[column];
-        }
+        // From zero: added to the output key by key, alike values would round one way each time.
+        float sums[kColumns] = {};
         for (int key = keys.begin; key < keys.end; ++key, right += kColumns) {
-          for (int column = 0; column < kColumns; ++column)
+          for (int column = 0; column < kColumns; ++column) {
             sums[column] += left[key] * right[column];
+          }
         }
-        std::memcpy(output, sums, sizeof sums);
+        for (int column = 0; column < kColumns; ++column) {
+          output[column] = factors[row] * output[column] + sums[column];
+        }
       }
     }
   }
@@ -179,17 +180,19 @@ struct PortableAttention {
                             std::int64_t stride, int count, int dim, const detail::RowsAhead&,
                             const float* factors, float* outputs) noexcept {
     for (int row = 0; row < rows; ++row) {
-      float* output = outputs + row * output_size(dim);
-      const float factor = factors[row];
-      for (int index = 0; index < dim; ++index) output[index] *= factor;
-    }
-    for (int key = 0; key < count; ++key) {
-      const Element* right = values + key * stride;
-      for (int row = 0; row < rows; ++row) {
-        const float weight = weights[std::int64_t{row} * kKeys + key];
-        float* output = outputs + row * output_size(dim);
-        for (int index = 0; index < dim; ++index) {
-          output[index] += weight * ElementTraits<Element>::load(right[index]);
+      for (int first = 0; first < dim; first += kColumns) {
+        const int columns = dim - first < kColumns ? dim - first : kColumns;
+        float sums[kColumns] = {};
+        for (int key = 0; key < count; ++key) {
+          const Element* right = values + key * stride + first;
+          const float weight = weights[std::int64_t{row} * kKeys + key];
+          for (int column = 0; column < columns; ++column) {
+            sums[column] += weight * ElementTraits<Element>::load(right[column]);
+          }
+        }
+        float* output = outputs + row * output_size(dim) + first;
+        for (int column = 0; column < columns; ++column) {
+          output[column] = factors[row] * output[column] + sums[column];
         }
       }
     }
