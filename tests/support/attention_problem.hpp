@@ -20,10 +20,12 @@
 #include <type_traits>
 #include <vector>
 
-// The kernels there are, for TEMPLATE_TEST_CASE; ask runs_here() before use.
+// Kernels for TEMPLATE_TEST_CASE; ask runs_here() before use. Those of AVX2 and NEON, which take a
+// compiler as long again, have tests of their own in unit/simd.
 #if defined(__x86_64__)
-#define ROPEWALK_TEST_ATTENTION_KERNELS \
-  ropewalk::simd::PortableAttention, ropewalk::simd::Avx512Attention
+#define ROPEWALK_TEST_ATTENTION_KERNELS                               \
+  ropewalk::simd::PortableAttention, ropewalk::simd::Avx512Attention, \
+      ropewalk::simd::Avx512Bf16Attention
 #else
 #define ROPEWALK_TEST_ATTENTION_KERNELS ropewalk::simd::PortableAttention
 #endif
@@ -35,6 +37,10 @@ template <typename Kernel>
 bool runs_here() {
 #if defined(__x86_64__)
   if (std::is_same_v<Kernel, ropewalk::simd::PortableAttention>) return true;
+  if (std::is_same_v<Kernel, ropewalk::simd::Avx512Bf16Attention> &&
+      __builtin_cpu_supports("avx512bf16") == 0) {
+    return false;
+  }
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
          __builtin_cpu_supports("avx512dq") != 0;
 #else

@@ -21,7 +21,7 @@ inline namespace v0 {
 namespace detail {
 
 /// Keys of one part where a sequence is cut along them.
-inline constexpr std::int64_t kPartKeys = 1024;
+inline constexpr std::int64_t kPartKeys = 2048;
 
 /// Keys after which sums kept in float go to sums in double.
 inline constexpr std::int64_t kSettledKeys = 1024;

@@ -128,9 +128,7 @@ class BlockWalk {
       const auto count = static_cast<int>(smaller(keys.end - position, step));
       see_tile(position, count, visible);
       if (direct_) {
-        for (int head = 0; head < block_.heads; ++head) {
-          direct_tile<kMoments>(head, position, count, keys.end);
-        }
+        direct_tile<kMoments>(position, count, keys.end);
       } else {
         packed_tile<kMoments>(position, count, keys.end);
       }
@@ -171,6 +169,9 @@ class BlockWalk {
       const SeenKeys keys{within(seen.first), within(seen.end)};
       room_.seen[row] = keys.begin < keys.end ? keys : SeenKeys{};
     }
+    for (int row = block_.rows; row < all_rows(); ++row) {
+      room_.seen[row] = room_.seen[row - block_.rows];
+    }
   }
 
   /// Calls function(rows, stride) with the keys of a tile: where they lie, or loaded and transformed.
@@ -198,7 +199,7 @@ class BlockWalk {
     const std::int64_t next = position + count;
     Kernel::multiply_keys(room_.queries, room_.keys, depth(), room_.seen, block_.rows,
                           ahead(call_.v, position, next), room_.scores);
-    weigh_tile<kMoments>(0, position, room_.weights);
+    weigh_tile<kMoments>(position, room_.weights);
     Kernel::pack_values(call_.v.head(key_at(position), key_head), call_.v.token_stride, count,
                         dim(), room_.values);
     Kernel::multiply_values(room_.weights, room_.values, dim(), room_.seen, block_.rows,
@@ -206,28 +207,41 @@ class BlockWalk {
                             room_.outputs);
   }
 
-  /// The same without packing, for one of the block's key heads; each asks for its part of what all
-  /// of them read next.
+  /// The same without packing: a few keys of every head of the block, then the next ones, and the
+  /// next tile asked for meanwhile, all in the order of memory.
   template <int kMoments>
-  void direct_tile(int head, std::int64_t position, int count, std::int64_t end) {
-    const std::int64_t key_head = block_.key_head + head;
-    const int first_row = head * block_.rows;
-    const auto part = [&](const HeadView<const T>& view, std::int64_t first, std::int64_t last) {
-      const std::int64_t rows = last - first;
-      return ahead(view, first + rows * head / block_.heads,
-                   first + rows * (head + 1) / block_.heads);
-    };
+  void direct_tile(std::int64_t position, int count, std::int64_t end) {
+    const int step = block_.heads > 1 ? Kernel::kDirectStep : Kernel::kDirectKeys;
     const std::int64_t next = position + count;
-    with_keys(key_head, position, count, [&](const auto* rows, std::int64_t stride) {
-      Kernel::direct_keys(room_.plain + first_row * Kernel::plain_size(depth()), block_.rows, rows,
-                          stride, count, depth(), part(call_.v, position, next), room_.scores);
-    });
-    weigh_tile<kMoments>(first_row, position, room_.scores);
-    Kernel::direct_values(room_.scores, block_.rows, call_.v.head(key_at(position), key_head),
-                          call_.v.token_stride, count, dim(),
-                          part(call_.k, next, smaller(end, next + Kernel::kDirectKeys)),
-                          room_.factors + first_row, outputs(first_row));
+    const std::int64_t next_end = smaller(end, next + Kernel::kDirectKeys);
+    RowsAhead next_keys = ahead(call_.k, next, next_end);
+    RowsAhead next_values = ahead(call_.v, next, next_end);
+    for (int first = 0; first < count; first += step) {
+      const int some = count - first < step ? count - first : step;
+      for (int head = 0; head < block_.heads; ++head) {
+        const int row = head * block_.rows;
+        with_keys(block_.key_head + head, position + first, some,
+                  [&](const auto* keys, std::int64_t stride) {
+                    Kernel::direct_keys(room_.plain + row * Kernel::plain_size(depth()),
+                                        block_.rows, keys, stride, some, depth(), next_keys,
+                                        scores(row) + first);
+                  });
+      }
+    }
+    weigh_tile<kMoments>(position, room_.scores);
+    for (int first = 0; first < count; first += step) {
+      const int some = count - first < step ? count - first : step;
+      for (int head = 0; head < block_.heads; ++head) {
+        const int row = head * block_.rows;
+        const T* values = call_.v.head(key_at(position + first), block_.key_head + head);
+        Kernel::direct_values(scores(row) + first, block_.rows, values, call_.v.token_stride, some,
+                              dim(), next_values, (first == 0 ? room_.factors : room_.ones) + row,
+                              outputs(row));
+      }
+    }
   }
+
+  float* scores(int row) const noexcept { return room_.scores + std::int64_t{row} * Kernel::kKeys; }
 
   /// Rows of a view at positions first .. end - 1, of all key heads of the block.
   RowsAhead ahead(const HeadView<const T>& view, std::int64_t first,
@@ -242,18 +256,16 @@ class BlockWalk {
   }
 
   template <int kMoments, typename Weight>
-  void weigh_tile(int first_row, std::int64_t position, Weight* weights) {
-    const float* coefficients = room_.coefficients + first_row;
+  void weigh_tile(std::int64_t position, Weight* weights) {
+    const float* coefficients = room_.coefficients;
     if constexpr (!Call::kPlainLogits) {
-      for (int row = 0; row < block_.rows; ++row) {
-        add_bias(first_row + row, position, room_.seen[row],
-                 room_.scores + std::int64_t{row} * Kernel::kKeys);
+      for (int row = 0; row < all_rows(); ++row) {
+        add_bias(row, position, room_.seen[row], scores(row));
       }
       coefficients = room_.ones;
     }
-    Kernel::template weigh<kMoments>(room_.scores, room_.seen, block_.rows, coefficients,
-                                     room_.statistics + first_row, room_.factors + first_row,
-                                     room_.in_range + first_row, weights);
+    Kernel::template weigh<kMoments>(room_.scores, room_.seen, all_rows(), coefficients,
+                                     room_.statistics, room_.factors, room_.in_range, weights);
   }
 
   void add_bias(int row, std::int64_t position, SeenKeys seen, float* scores) {

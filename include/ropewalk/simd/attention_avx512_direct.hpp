@@ -26,7 +26,7 @@ template <int kRows, typename Element>
 ROPEWALK_TARGET(ROPEWALK_AVX512)
 inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, int last_row,
                                const Element* keys, std::int64_t stride, int count, int depth,
-                               const RowsAhead& ahead, float* scores, int score_stride) noexcept {
+                               RowsAhead& ahead, float* scores, int score_stride) noexcept {
   using Lanes = AttentionLanes;
   constexpr int kStep = 16 / kRows;
   const float* query[kRows];
@@ -34,9 +34,9 @@ inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, 
     query[row] = queries + (row < last_row ? row : last_row) * query_stride;
   }
   const __mmask16 tail = Lanes::mask_of(depth % 16);
-  GradualPrefetch prefetch(ahead, (count + kStep - 1) / kStep);
+  const std::uintptr_t lines = kStep * lines_of<Element>(depth);
   for (int key = 0; key < count; key += kStep) {
-    prefetch.step();
+    prefetch_lines(ahead, lines);
     const Element* right[kStep];
     for (int index = 0; index < kStep; ++index) {
       right[index] = keys + (key + index < count ? key + index : count - 1) * stride;
@@ -91,10 +91,11 @@ template <int kRows, int kColumns, bool kWhole, typename Element>
 ROPEWALK_TARGET(ROPEWALK_AVX512)
 inline void direct_columns_avx512(const float* weights, int weight_stride, int last_row,
                                   const Element* values, std::int64_t stride, int count, int dim,
-                                  const RowsAhead& ahead, const float* factors, float* outputs,
+                                  RowsAhead& ahead, const float* factors, float* outputs,
                                   std::int64_t output_stride) noexcept {
   using Lanes = AttentionLanes;
   const __mmask16 tail = Lanes::mask_of(dim - 16 * (kColumns - 1));
+  const std::uintptr_t lines = lines_of<Element>(16 * kColumns);
   const float* weight[kRows];
   __m512 sums[kRows][kColumns];
   ROPEWALK_UNROLL
@@ -108,9 +109,8 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
           _mm512_mul_ps(factor, _mm512_loadu_ps(outputs + from * output_stride + 16 * column));
     }
   }
-  GradualPrefetch prefetch(ahead, count);
   for (int key = 0; key < count; ++key, values += stride) {
-    prefetch.step();
+    if (key % 8 == 0) prefetch_lines(ahead, 8 * lines);
     __m512 right[kColumns];
     ROPEWALK_UNROLL
     for (int column = 0; column < kColumns; ++column) {
@@ -139,16 +139,14 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
 template <int kRows, typename Element>
 inline void direct_values_avx512(const float* weights, int weight_stride, int last_row,
                                  const Element* values, std::int64_t stride, int count, int dim,
-                                 const RowsAhead& ahead, const float* factors, float* outputs,
+                                 RowsAhead& ahead, const float* factors, float* outputs,
                                  std::int64_t output_stride) noexcept {
-  const RowsAhead none;
   for (int first = 0; first < dim; first += 64) {
     const int left = dim - first;
     const Element* from = values + first;
-    const RowsAhead& next = first == 0 ? ahead : none;
     const auto run = [&](auto columns, auto whole) {
       direct_columns_avx512<kRows, decltype(columns)::value, decltype(whole)::value>(
-          weights, weight_stride, last_row, from, stride, count, left, next, factors,
+          weights, weight_stride, last_row, from, stride, count, left, ahead, factors,
           outputs + first, output_stride);
     };
     using Yes = std::true_type;

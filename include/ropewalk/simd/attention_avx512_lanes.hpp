@@ -32,36 +32,18 @@ namespace ropewalk {
 inline namespace v0 {
 namespace detail {
 
-/// Asks for rows while something else is computed in `steps` steps, some lines each time and in their
-/// order. Into the second cache: the first is full of the tile.
-class GradualPrefetch {
- public:
-  GradualPrefetch(const RowsAhead& ahead, int steps) noexcept
-      : row_(ahead.first), stride_(static_cast<std::uintptr_t>(ahead.stride)), bytes_(ahead.bytes) {
-    const std::uintptr_t lines = static_cast<std::uintptr_t>(ahead.rows) * ((bytes_ + 63) / 64);
-    left_ = lines;
-    step_ = steps > 0 ? (lines + static_cast<std::uintptr_t>(steps) - 1) /
-                            static_cast<std::uintptr_t>(steps)
-                      : 0;
-  }
-  void step() noexcept {
-    for (std::uintptr_t line = 0; line < step_ && left_ > 0; ++line, --left_) {
-      _mm_prefetch(reinterpret_cast<const char*>(row_ + at_), _MM_HINT_T1);
-      at_ += 64;
-      if (at_ < bytes_) continue;
-      at_ = 0;
-      row_ += stride_;
-    }
-  }
+/// Asks for lines, in their order. Into the second cache: the first is full of the tile.
+inline void prefetch_lines(RowsAhead& ahead, std::uintptr_t lines) noexcept {
+  ahead.advance(lines, [](std::uintptr_t address) {
+    _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
+  });
+}
 
- private:
-  std::uintptr_t row_;
-  std::uintptr_t stride_;
-  std::uintptr_t bytes_;
-  std::uintptr_t at_ = 0;
-  std::uintptr_t left_ = 0;  // lines
-  std::uintptr_t step_ = 0;  // lines of one step
-};
+/// Lines of one of so many steps.
+inline std::uintptr_t lines_of_step(const RowsAhead& ahead, int steps) noexcept {
+  const auto count = static_cast<std::uintptr_t>(steps > 0 ? steps : 1);
+  return (static_cast<std::uintptr_t>(ahead.rows) * ((ahead.bytes + 63) / 64) + count - 1) / count;
+}
 
 /// Sixteen floats at a time.
 struct AttentionLanes {

@@ -106,12 +106,9 @@ template <int kMoments>
 ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
 void add_weights(__m512 weight, __m512 x, LaneSums& sums) noexcept {
   sums.sum = _mm512_add_ps(sums.sum, weight);
-  if (kMoments == 1) sums.first = _mm512_fmadd_ps(weight, x, sums.first);
-  if (kMoments == 2) {
-    const __m512 part = _mm512_mul_ps(weight, x);
-    sums.first = _mm512_add_ps(sums.first, part);
-    sums.second = _mm512_fmadd_ps(part, x, sums.second);
-  }
+  if (kMoments == 0) return;
+  sums.first = _mm512_fmadd_ps(weight, x, sums.first);  // one form, whatever else is kept
+  if (kMoments > 1) sums.second = _mm512_fmadd_ps(_mm512_mul_ps(weight, x), x, sums.second);
 }
 
 /// Weights of one row; zeros outside [seen.begin, seen.end).

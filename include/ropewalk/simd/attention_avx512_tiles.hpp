@@ -80,15 +80,14 @@ void add_products(const float* rows, std::int64_t stride, const float* columns, 
 /// scores = products, for kColumns registers of keys.
 template <typename Products, int kRows, int kColumns>
 ROPEWALK_TARGET(ROPEWALK_AVX512)
-inline void score_rows(const float* queries, const float* keys, int words, float* scores,
-                       int score_stride) noexcept {
+inline void score_rows(const float* queries, std::int64_t stride, const float* keys, int words,
+                       float* scores, int score_stride) noexcept {
   __m512 sums[kRows][kColumns];
   ROPEWALK_UNROLL
   for (int row = 0; row < kRows; ++row) {
     ROPEWALK_UNROLL
     for (int index = 0; index < kColumns; ++index) sums[row][index] = _mm512_setzero_ps();
   }
-  const std::int64_t stride = (words + 15) / 16 * 16;
   add_products<Products>(queries, stride, keys, kAttentionPanel, words, sums);
   ROPEWALK_UNROLL
   for (int row = 0; row < kRows; ++row) {
@@ -158,18 +157,19 @@ SeenKeys seen_by_any(const SeenKeys* seen) noexcept {
   return all;
 }
 
-/// Panels of keys [key / 64][word][key % 64].
+/// Panels of keys [key / 64][word][key % 64]; query rows `stride` words apart.
 template <typename Products>
-inline void multiply_keys_avx512(const float* queries, const float* keys, int words,
-                                 const SeenKeys* seen, int rows, int tile_keys,
-                                 const RowsAhead& ahead, float* scores) noexcept {
-  const std::int64_t stride = (words + 15) / 16 * 16;
-  GradualPrefetch prefetch(ahead, tile_keys / kAttentionPanel * (rows / kAttentionRows));
+inline void multiply_keys_avx512(const float* queries, std::int64_t stride, const float* keys,
+                                 int words, const SeenKeys* seen, int rows, int tile_keys,
+                                 RowsAhead ahead, float* scores) noexcept {
+  const std::int64_t panel_words = (words + 15) / 16 * 16;
+  const std::uintptr_t lines =
+      lines_of_step(ahead, tile_keys / kAttentionPanel * (rows / kAttentionRows));
   for (int panel = 0; panel < tile_keys; panel += kAttentionPanel) {
-    const float* columns = keys + panel * stride;
+    const float* columns = keys + panel * panel_words;
     for_row_groups(rows, [&](auto group, int row) {
       constexpr int kRows = decltype(group)::value;
-      prefetch.step();
+      prefetch_lines(ahead, lines);
       const SeenKeys any = seen_by_any<kRows>(seen + row);
       const int begin = any.begin > panel ? (any.begin - panel) / 16 : 0;
       const int end = any.end - panel < kAttentionPanel ? (any.end - panel + 15) / 16 : 4;
@@ -177,7 +177,7 @@ inline void multiply_keys_avx512(const float* queries, const float* keys, int wo
       float* to = scores + std::int64_t{row} * tile_keys + panel + 16 * begin;
       with_columns(end - begin, [&](auto count) {
         score_rows<Products, kRows, decltype(count)::value>(
-            queries + row * stride, columns + 16 * begin, words, to, tile_keys);
+            queries + row * stride, stride, columns + 16 * begin, words, to, tile_keys);
       });
     });
   }
@@ -187,11 +187,10 @@ inline void multiply_keys_avx512(const float* queries, const float* keys, int wo
 ///   kPerWord   keys to a word
 template <typename Products, int kPerWord>
 inline void multiply_values_avx512(const float* weights, const float* values, int dim,
-                                   const SeenKeys* seen, int rows, int tile_keys,
-                                   const RowsAhead& ahead, const float* factors,
-                                   float* outputs) noexcept {
-  GradualPrefetch prefetch(ahead,
-                           (dim + kAttentionPanel - 1) / kAttentionPanel * (rows / kAttentionRows));
+                                   const SeenKeys* seen, int rows, int tile_keys, RowsAhead ahead,
+                                   const float* factors, float* outputs) noexcept {
+  const int panels = (dim + kAttentionPanel - 1) / kAttentionPanel;
+  const std::uintptr_t lines = lines_of_step(ahead, panels * (rows / kAttentionRows));
   const std::int64_t stride = (dim + 15) / 16 * 16;
   const int weight_words = tile_keys / kPerWord;
   for (int first = 0; first < dim; first += kAttentionPanel) {
@@ -200,7 +199,7 @@ inline void multiply_values_avx512(const float* weights, const float* values, in
     const float* panel = values + std::int64_t{first} * weight_words;
     for_row_groups(rows, [&](auto group, int row) {
       constexpr int kRows = decltype(group)::value;
-      prefetch.step();
+      prefetch_lines(ahead, lines);
       const SeenKeys any = seen_by_any<kRows>(seen + row);
       if (any.begin >= any.end) return;
       const int begin = any.begin / kPerWord;

@@ -21,9 +21,11 @@ inline namespace v0 {
 namespace simd {
 
 struct PortableAttention {
-  /// Keys of a tile, and of one that is read in place.
+  /// Keys of a tile, of one that is read in place, and of what is read of one key head before the next
+  /// head's turn.
   static constexpr int kKeys = 64;
   static constexpr int kDirectKeys = 64;
+  static constexpr int kDirectStep = 16;
   // GCC 12 unrolls 16 passes whole before it looks for vectors, and then finds none.
   static constexpr int kColumns = 32;
 
@@ -152,9 +154,10 @@ struct PortableAttention {
 
   /// scores (rows, kKeys) of float queries (rows, plain_size) and keys where they lie.
   ///   count   at most kDirectKeys
+  ///   ahead   advances by as many rows as a caller of all heads reads
   template <typename Element>
   static void direct_keys(const float* queries, int rows, const Element* keys, std::int64_t stride,
-                          int count, int depth, const detail::RowsAhead&, float* scores) noexcept {
+                          int count, int depth, detail::RowsAhead&, float* scores) noexcept {
     for (int key = 0; key < count; ++key) {
       const Element* right = keys + key * stride;
       for (int row = 0; row < rows; ++row) {
@@ -177,7 +180,7 @@ struct PortableAttention {
   /// The same as multiply_values with float weights and values where they lie, all `count` keys.
   template <typename Element>
   static void direct_values(const float* weights, int rows, const Element* values,
-                            std::int64_t stride, int count, int dim, const detail::RowsAhead&,
+                            std::int64_t stride, int count, int dim, detail::RowsAhead&,
                             const float* factors, float* outputs) noexcept {
     for (int row = 0; row < rows; ++row) {
       for (int first = 0; first < dim; first += kColumns) {

@@ -64,7 +64,27 @@ struct RowsAhead {
   std::int64_t stride = 0;   // bytes
   std::uintptr_t bytes = 0;  // of a row
   int rows = 0;
+  std::uintptr_t at = 0;  // bytes of the first row that were asked for
+
+  /// Calls ask(address) for the next `lines` lines of 64 bytes.
+  template <typename Ask>
+  void advance(std::uintptr_t lines, const Ask& ask) noexcept {
+    for (; lines > 0 && rows > 0; --lines) {
+      ask(first + at);
+      at += 64;
+      if (at < bytes) continue;
+      at = 0;
+      first += static_cast<std::uintptr_t>(stride);
+      --rows;
+    }
+  }
 };
+
+/// Lines of 64 bytes that a row of so many elements takes at most.
+template <typename Element>
+constexpr std::uintptr_t lines_of(int count) noexcept {
+  return (static_cast<std::uintptr_t>(count) * sizeof(Element) + 63) / 64;
+}
 
 /// |value| as bits: in the order of magnitudes, infinities and NaN above all numbers.
 inline std::uint32_t magnitude_bits(float value) noexcept { return bits_of(value) & 0x7fffffffu; }
