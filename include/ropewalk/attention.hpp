@@ -126,9 +126,9 @@ class AttentionWork {
     const BlockRoom<Factor> own = room(worker);
     BlockWalk<Kernel, Call> walk(call_, sequence, block, own);
     walk.start();
-    const std::int64_t first = block.part * kPartKeys;
+    const std::int64_t first = block.part * cut.part_keys;
     const std::int64_t end =
-        cut.parts == 1 ? sequence.keys : smaller(sequence.keys, first + kPartKeys);
+        cut.parts == 1 ? sequence.keys : smaller(sequence.keys, first + cut.part_keys);
     walk.template walk<kMoments>({sequence.key_position + first, sequence.key_position + end});
     if (cut.parts == 1) {
       walk.finish();
@@ -193,8 +193,8 @@ inline int require_workers(const char* where, int workers) {
 ///                q, k and v
 ///   statistics   whatever is wanted of each row
 ///   hooks        bias, row transforms and executor: AttentionHooks, or any struct like it
-///   Memory       attention_workspace() bytes, independent of the number of keys up to the partial
-///                rows of cut sequences
+///   Memory       attention_workspace() bytes: it grows with the workers and, for sequences of up to 64
+///                rows per key head and 4096 keys or more, with up to 64 partial rows for each row
 ///   Throws       std::invalid_argument before anything is written: unsound views, sizes that do not
 ///                agree, scales that are negative or not finite, window or chunk below 1, positions
 ///                beyond 2^61, a workspace too small

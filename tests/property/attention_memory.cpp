@@ -162,8 +162,10 @@ TEMPLATE_TEST_CASE("the workspace of many rows does not grow with the keys", "",
   CHECK(bytes(1000, 1000, 1) == bytes(1000000, 1000, 1));
   // Few rows are cut along the keys: a partial row, (head_dim,) and its sums, per part and head.
   constexpr std::int64_t part = rw::detail::kPartKeys;
-  const std::size_t step = bytes(1, 200 * part, 1) - bytes(1, 100 * part, 1);
-  CHECK(step >= 100 * 8 * 64 * sizeof(float));
-  CHECK(step <= 100 * 8 * (64 * sizeof(float) + 64));
+  const std::size_t step = bytes(1, 40 * part, 1) - bytes(1, 20 * part, 1);
+  CHECK(step >= 20 * 8 * 64 * sizeof(float));
+  CHECK(step <= 20 * 8 * (64 * sizeof(float) + 64));
+  constexpr std::int64_t most = rw::detail::kMostParts;
+  CHECK(bytes(1, 1000 * most * part, 1) == bytes(1, most * part, 1));
   CHECK(bytes(1000, 1000, 5) - bytes(1000, 1000, 4) == bytes(1000, 1000, 4) - bytes(1000, 1000, 3));
 }

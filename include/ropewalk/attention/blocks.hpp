@@ -20,8 +20,10 @@ namespace ropewalk {
 inline namespace v0 {
 namespace detail {
 
-/// Keys of one part where a sequence is cut along them.
+/// Keys of one part where a sequence is cut along them, or a multiple of it where that would make more
+/// parts than these.
 inline constexpr std::int64_t kPartKeys = 2048;
+inline constexpr std::int64_t kMostParts = 64;
 
 /// Keys after which sums kept in float go to sums in double.
 inline constexpr std::int64_t kSettledKeys = 1024;
@@ -44,7 +46,8 @@ struct SequenceBlocks {
   std::int64_t rows = 0;    // of one key head
   std::int64_t blocks = 0;  // of one key head
   std::int64_t parts = 1;   // of the keys; above 1 only where blocks is 1
-  std::int64_t heads = 1;   // key heads of a task; above 1 only where parts is
+  std::int64_t part_keys = 0;
+  std::int64_t heads = 1;  // key heads of a task; above 1 only where parts is
   std::int64_t key_heads = 0;
 
   /// `side_rows` rows of one key head at most make a task of several.
@@ -53,8 +56,11 @@ struct SequenceBlocks {
       : rows(sequence.queries * group),
         blocks((rows + block_rows - 1) / block_rows),
         key_heads(all_heads) {
-    if (blocks != 1 || sequence.keys < 2 * kPartKeys) return;
-    parts = (sequence.keys + kPartKeys - 1) / kPartKeys;
+    // Partial results of more rows would take as much memory as the keys.
+    if (blocks != 1 || rows > kSideRows || sequence.keys < 2 * kPartKeys) return;
+    const std::int64_t pieces = (sequence.keys + kPartKeys - 1) / kPartKeys;
+    part_keys = kPartKeys * ((pieces + kMostParts - 1) / kMostParts);
+    parts = (sequence.keys + part_keys - 1) / part_keys;
     if (rows <= side_rows) heads = smaller(key_heads, kSideRows / rows);
   }
 
