@@ -2,6 +2,8 @@
 // place or not, threads. ggml forms a row of angles per token in every call, so ours are measured
 // with a table and without. ggml's threads are its own, one to a processor as ours are; a graph has
 // 64 operations of one token, one operation of more.
+#include "programs_ggml.hpp"
+#include "support/ggml_threads.hpp"
 #include "support/group.hpp"
 #include "support/rotation_cases.hpp"
 
@@ -81,17 +83,6 @@ struct Peer {
     if (pool != nullptr) ggml_threadpool_free(pool);
   }
 };
-
-ggml_threadpool* new_pool(int threads, const cpu_set_t& allowed) {
-  ggml_threadpool_params params = ggml_threadpool_params_default(threads);
-  if (threads > 1) {
-    params.strict_cpu = true;
-    for (int cpu = 0; cpu < GGML_MAX_N_THREADS && cpu < CPU_SETSIZE; ++cpu) {
-      params.cpumask[cpu] = CPU_ISSET(static_cast<std::size_t>(cpu), &allowed);
-    }
-  }
-  return ggml_threadpool_new(&params);
-}
 
 /// A graph of one operation is right up to the drift of its float angles: the same pairs, a turn of
 /// the same sense.
@@ -207,14 +198,8 @@ Group compared(const Scene& scene, bool in_place, const cpu_set_t& allowed) {
 }
 
 }  // namespace
-}  // namespace ropewalk_bench
 
-int main(int argc, char** argv) {
-  using namespace ropewalk_bench;
-  ggml_cpu_init();
-  cpu_set_t allowed = {};
-  sched_getaffinity(0, sizeof allowed, &allowed);
-  std::vector<Group> groups;
+void add_ggml_rotations(std::vector<Group>& groups, const cpu_set_t& allowed) {
   const auto add = [&](auto element, const Scene& scene) {
     for (const bool in_place : {true, false}) {
       groups.push_back(compared<decltype(element)>(scene, in_place, allowed));
@@ -231,7 +216,6 @@ int main(int argc, char** argv) {
       }
     }
   }
-  const std::string title =
-      std::string("Rotation, ggml ") + ggml_version() + " (" + ggml_commit() + ") and ropewalk";
-  return run_groups(argc, argv, title, groups);
 }
+
+}  // namespace ropewalk_bench

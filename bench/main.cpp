@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   ropewalk_bench::add_rotation(groups);
   ropewalk_bench::add_decode(groups);
   ropewalk_bench::add_cosine_sums(groups);
+  ropewalk_bench::add_attention(groups);
   ropewalk_bench::add_sweep(groups);
-  return ropewalk_bench::run_groups(argc, argv, "Angles, rotations, cosine sums", groups);
+  return ropewalk_bench::run_groups(argc, argv, "Angles, rotations, cosine sums, attention", groups);
 }

@@ -28,7 +28,7 @@ if(Eigen3_FOUND)
 endif()
 
 add_executable(bench_all EXCLUDE_FROM_ALL main.cpp roofline.cpp tables.cpp rotation.cpp sweep.cpp
-               decode.cpp cosine_sum.cpp)
+               decode.cpp cosine_sum.cpp attention.cpp)
 target_link_libraries(bench_all PRIVATE ropewalk_bench_support)
 
 # The same plain loops at three levels of x86.
@@ -52,11 +52,12 @@ endif()
 
 # cmake --preset bench && cmake --build --preset bench
 add_custom_target(bench COMMAND bench_all USES_TERMINAL VERBATIM
-                  COMMENT "Limits, tables, rotations, decoding, sweep")
-add_custom_target(bench_quick COMMAND bench_all "--benchmark_filter=-^sweep|2 threads"
-                  USES_TERMINAL VERBATIM COMMENT "One thread, no sweep")
+                  COMMENT "Limits, tables, rotations, decoding, attention, sweep")
+add_custom_target(bench_quick
+                  COMMAND bench_all "--benchmark_filter=-^sweep|2 threads|^attention.*/8192"
+                  USES_TERMINAL VERBATIM COMMENT "One thread, no sweep, no long attention")
 
-# The same rotations by ggml, where it is installed or built: -D ROPEWALK_GGML_DIR=<prefix>, or
+# The same work by ggml, where it is installed or built: -D ROPEWALK_GGML_DIR=<prefix>, or
 # "<source tree>;<build folder>". Nothing of it is kept here.
 set(ROPEWALK_GGML_DIR "" CACHE STRING
     "ggml's install prefix, or its source tree and build folder, for the target compare")
@@ -74,12 +75,13 @@ find_library(ROPEWALK_GGML_CPU ggml-cpu ${places} PATH_SUFFIXES ${folders} src/g
              build/src/ggml-cpu)
 find_library(ROPEWALK_GGML_BASE ggml-base ${places} PATH_SUFFIXES ${folders})
 if(ROPEWALK_GGML_INCLUDE AND ROPEWALK_GGML AND ROPEWALK_GGML_CPU AND ROPEWALK_GGML_BASE)
-  add_executable(bench_compare EXCLUDE_FROM_ALL compare_ggml.cpp)
+  add_executable(bench_compare EXCLUDE_FROM_ALL compare_main.cpp compare_ggml.cpp
+                 compare_ggml_attention.cpp)
   target_include_directories(bench_compare SYSTEM PRIVATE "${ROPEWALK_GGML_INCLUDE}")
   target_link_libraries(bench_compare PRIVATE ropewalk_bench_support "${ROPEWALK_GGML}"
                         "${ROPEWALK_GGML_CPU}" "${ROPEWALK_GGML_BASE}" ${CMAKE_DL_LIBS})
   add_custom_target(compare COMMAND bench_compare USES_TERMINAL VERBATIM
-                    COMMENT "The same rotations by ggml")
+                    COMMENT "The same rotations and attention by ggml")
 else()
   add_custom_target(compare VERBATIM COMMAND "${CMAKE_COMMAND}" -E echo
     "compare: skipped, no ggml in '${ROPEWALK_GGML_DIR}' (-D ROPEWALK_GGML_DIR=<prefix>)")
