@@ -438,3 +438,28 @@ TEMPLATE_TEST_CASE("sums over very many keys do not drift", "", ROPEWALK_TEST_AT
     }
   }
 }
+
+TEMPLATE_TEST_CASE("equal values come back, however many keys they are summed over", "",
+                   ROPEWALK_TEST_ATTENTION_KERNELS) {
+  if (!runs_here<TestType>()) return;
+  // Every rounding goes the same way. Few rows are summed where the values lie, more in packed tiles.
+  for (const std::int64_t queries : {1, 3, 9, 70}) {
+    for (const std::int64_t keys : {64, 1024, 4096, 20000}) {
+      for (const float value : {0.1694f, 0.7f, 1.3f}) {
+        Call call(queries, keys, 1, 1, 1, 1);
+        call.q_memory.assign(static_cast<std::size_t>(queries), 1.0f);
+        for (std::size_t key = 0; key < call.k_memory.size(); ++key) {
+          call.k_memory[key] = 0.3f * static_cast<float>(key % 7);
+        }
+        call.v_memory.assign(static_cast<std::size_t>(keys), value);
+        call.options.mask.causal = false;
+        call.template attend<TestType>();
+        const double bound =
+            (1e-5 + static_cast<double>(keys) * 0x1p-30) * static_cast<double>(value);
+        for (const float out : call.out) {
+          REQUIRE(std::abs(static_cast<double>(out) - static_cast<double>(value)) <= bound);
+        }
+      }
+    }
+  }
+}

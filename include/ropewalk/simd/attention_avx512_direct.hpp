@@ -102,12 +102,8 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
   for (int row = 0; row < kRows; ++row) {
     const int from = row < last_row ? row : last_row;
     weight[row] = weights + from * weight_stride;
-    const __m512 factor = _mm512_set1_ps(factors[from]);
     ROPEWALK_UNROLL
-    for (int column = 0; column < kColumns; ++column) {
-      sums[row][column] =
-          _mm512_mul_ps(factor, _mm512_loadu_ps(outputs + from * output_stride + 16 * column));
-    }
+    for (int column = 0; column < kColumns; ++column) sums[row][column] = _mm512_setzero_ps();
   }
   for (int key = 0; key < count; ++key, values += stride) {
     if (key % 8 == 0) prefetch_lines(ahead, 8 * lines);
@@ -129,9 +125,12 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
   ROPEWALK_UNROLL
   for (int row = 0; row < kRows; ++row) {
     if (row > last_row) break;
+    // Apart from the output until here: added key by key it would gather their roundings.
+    const __m512 factor = _mm512_set1_ps(factors[row]);
     ROPEWALK_UNROLL
     for (int column = 0; column < kColumns; ++column) {
-      _mm512_storeu_ps(outputs + row * output_stride + 16 * column, sums[row][column]);
+      float* output = outputs + row * output_stride + 16 * column;
+      _mm512_storeu_ps(output, _mm512_fmadd_ps(factor, _mm512_loadu_ps(output), sums[row][column]));
     }
   }
 }

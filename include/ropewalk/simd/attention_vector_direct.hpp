@@ -99,12 +99,8 @@ ROPEWALK_VECTOR inline void direct_columns_vector(const float* weights, int weig
   typename Lanes::Vector sums[kRows][kColumns];
   ROPEWALK_VECTOR_UNROLL
   for (int row = 0; row < kRows; ++row) {
-    const typename Lanes::Vector factor = Lanes::set(factors[row]);
     ROPEWALK_VECTOR_UNROLL
-    for (int column = 0; column < kColumns; ++column) {
-      const float* old = outputs + row * output_stride + kLanes * column;
-      sums[row][column] = Lanes::multiply(factor, Lanes::load(old));
-    }
+    for (int column = 0; column < kColumns; ++column) sums[row][column] = Lanes::set(0.0f);
   }
   const int tail = dim - kLanes * (kColumns - 1);
   for (int key = 0; key < count; ++key, values += stride) {
@@ -126,9 +122,12 @@ ROPEWALK_VECTOR inline void direct_columns_vector(const float* weights, int weig
   }
   ROPEWALK_VECTOR_UNROLL
   for (int row = 0; row < kRows; ++row) {
+    // Apart from the output until here: added key by key it would gather their roundings.
+    const typename Lanes::Vector factor = Lanes::set(factors[row]);
     ROPEWALK_VECTOR_UNROLL
     for (int column = 0; column < kColumns; ++column) {
-      Lanes::store(outputs + row * output_stride + kLanes * column, sums[row][column]);
+      float* output = outputs + row * output_stride + kLanes * column;
+      Lanes::store(output, Lanes::multiply_add(factor, Lanes::load(output), sums[row][column]));
     }
   }
 }
