@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
   ropewalk_bench::add_cosine_sums(groups);
   ropewalk_bench::add_attention(groups);
   ropewalk_bench::add_sweep(groups);
-  return ropewalk_bench::run_groups(argc, argv, "Angles, rotations, cosine sums, attention", groups);
+  return ropewalk_bench::run_groups(argc, argv, "Angles, rotations, cosine sums, attention",
+                                    groups);
 }
