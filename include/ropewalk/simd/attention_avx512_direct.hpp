@@ -81,6 +81,7 @@ inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, 
       _mm_storeu_ps(to, _mm512_castps512_ps128(all));
       _mm_storeu_ps(to + score_stride, _mm512_extractf32x4_ps(all, 1));
       _mm_storeu_ps(to + 2 * score_stride, _mm512_extractf32x4_ps(all, 2));
+      if (last_row < 3) continue;  // the fourth of three rows has no place
       _mm_storeu_ps(to + 3 * score_stride, _mm512_extractf32x4_ps(all, 3));
     }
   }
