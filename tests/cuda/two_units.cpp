@@ -1,0 +1,3 @@
+#include "kernels.hpp"
+
+int main() { return first_unit() + second_unit(); }
