@@ -23,6 +23,7 @@ enum class Errc {
   indivisible,       ///< one size must divide the other without a rest
   overlapping,       ///< two elements would share memory
   unknown,           ///< the formula needs it and it was not given
+  unsupported,       ///< asked of something that does not offer it
   no_solution,       ///< the question has no answer for these values
   result_not_finite  ///< the formula left the range of double
 };
@@ -54,6 +55,8 @@ constexpr const char* message(Errc code) noexcept {
       return "makes elements share memory";
     case Errc::unknown:
       return "is needed here and was not given";
+    case Errc::unsupported:
+      return "is not offered by what was called";
     case Errc::no_solution:
       return "leaves the formula without a solution";
     case Errc::result_not_finite:
