@@ -189,8 +189,8 @@ inline int require_workers(const char* where, int workers) {
 ///   q            (tokens, heads, head_dim): float, float16 or bfloat16
 ///   k, v         (keys, key heads, head_dim); key heads divide heads, and query head h reads key head
 ///                h / (heads / key heads); v may have another head_dim than q and k
-///   out          (tokens, heads, v.head_dim), of any of the three types; no memory in common with
-///                q, k and v
+///   out          (tokens, heads, v.head_dim), of any of the three types; out, statistics and
+///                workspace have no memory in common with q, k, v or each other
 ///   statistics   whatever is wanted of each row
 ///   hooks        bias, row transforms and executor: AttentionHooks, or any struct like it
 ///   Memory       attention_workspace() bytes: it grows with the workers and, for sequences of up to 64
@@ -235,10 +235,8 @@ void attend(const HeadView<T>& q, const HeadView<KT>& k, const HeadView<VT>& v,
     work.run(memory.data(), hooks.executor, moments);
     return;
   }
-  if (options.workspace.size() < bytes) {
-    detail::refuse(
-        where, {Errc::below_minimum, "workspace", static_cast<double>(options.workspace.size())});
-  }
+  detail::require_workspace(where, options.workspace, bytes, call.q, call.k, call.v, out,
+                            statistics);
   work.run(options.workspace.data(), hooks.executor, moments);
 }
 

@@ -191,15 +191,40 @@ void require_outputs(const char* where, const HeadView<const T>& q, const HeadVi
   require_count(where, "variance", statistics.variance, words, rows);
   const Span<float> lists[4] = {statistics.lse, statistics.entropy, statistics.mean,
                                 statistics.variance};
-  for (int list = 1; list < 4; ++list) {
+  for (int list = 0; list < 4; ++list) {
+    if (lists[list].empty()) continue;
+    const auto view = make_head_view(lists[list].data(), rows, 1, 1);
     for (int other = 0; other < list; ++other) {
-      if (lists[list].empty() || lists[other].empty()) continue;
-      if (!ranges_meet(make_head_view(lists[list].data(), rows, 1, 1),
-                       make_head_view(lists[other].data(), rows, 1, 1))) {
-        continue;
-      }
+      if (lists[other].empty()) continue;
+      if (!ranges_meet(view, make_head_view(lists[other].data(), rows, 1, 1))) continue;
       refuse(where, {Errc::overlapping, "statistics", static_cast<double>(list), list});
     }
+    require_apart(where, "the overlap of statistics and q", view, q);
+    require_apart(where, "the overlap of statistics and k", view, k);
+    require_apart(where, "the overlap of statistics and v", view, v);
+    require_apart(where, "the overlap of statistics and out", view, out);
+  }
+}
+
+/// A workspace of `bytes` bytes that holds nothing else of the call.
+template <typename T, typename Out>
+void require_workspace(const char* where, Span<unsigned char> workspace, std::size_t bytes,
+                       const HeadView<const T>& q, const HeadView<const T>& k,
+                       const HeadView<const T>& v, const HeadView<Out>& out,
+                       const AttentionStatistics& statistics) {
+  if (workspace.size() < bytes) {
+    refuse(where, {Errc::below_minimum, "workspace", static_cast<double>(workspace.size())});
+  }
+  const auto used = make_head_view(workspace.data(), static_cast<std::int64_t>(bytes), 1, 1);
+  require_apart(where, "the overlap of workspace and q", used, q);
+  require_apart(where, "the overlap of workspace and k", used, k);
+  require_apart(where, "the overlap of workspace and v", used, v);
+  require_apart(where, "the overlap of workspace and out", used, out);
+  for (const Span<float>& list :
+       {statistics.lse, statistics.entropy, statistics.mean, statistics.variance}) {
+    if (list.empty()) continue;
+    require_apart(where, "the overlap of workspace and statistics", used,
+                  make_head_view(list.data(), static_cast<std::int64_t>(list.size()), 1, 1));
   }
 }
 

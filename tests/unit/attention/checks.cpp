@@ -237,6 +237,41 @@ TEST_CASE("an output that meets what is read is refused, whatever meets whatever
              contains("statistics"));
 }
 
+TEST_CASE("statistics and a workspace that lie in other memory of the call are refused") {
+  const auto statistic_at = [](auto&& place) {
+    return answer([&](Call& call) {
+      call.statistics.entropy = rw::Span<float>(const_cast<float*>(place(call)), kTokens * 4);
+    });
+  };
+  CHECK_THAT(statistic_at([](Call& call) { return call.q.data + kTokens * 32 - 1; }),
+             contains("attend: the overlap of statistics and q"));
+  CHECK_THAT(statistic_at([](Call& call) { return call.k.data; }),
+             contains("attend: the overlap of statistics and k"));
+  CHECK_THAT(statistic_at([](Call& call) { return call.v.data + 3; }),
+             contains("attend: the overlap of statistics and v"));
+  CHECK_THAT(statistic_at([](Call& call) { return call.out.data; }),
+             contains("attend: the overlap of statistics and out"));
+  CHECK(statistic_at([](Call& call) { return call.q.data + kTokens * 32; }) == "accepted");
+
+  Call sizes;
+  const std::size_t bytes = rw::attention_workspace(sizes.q, sizes.k, sizes.v, sizes.options);
+  const auto workspace_at = [bytes](auto&& place) {
+    return answer([&](Call& call) {
+      call.q_memory.resize(4096 + bytes);  // moves it: nothing else reads it then
+      call.q.data = call.q_memory.data();
+      call.out_memory.resize(4096 + bytes, kUntouched);
+      call.out.data = call.out_memory.data();
+      auto* begin = reinterpret_cast<unsigned char*>(const_cast<float*>(place(call)));
+      call.options.workspace = rw::Span<unsigned char>(begin, bytes);
+    });
+  };
+  CHECK_THAT(workspace_at([](Call& call) { return call.q.data + kTokens * 32 - 1; }),
+             contains("attend: the overlap of workspace and q"));
+  CHECK_THAT(workspace_at([](Call& call) { return call.out.data; }),
+             contains("attend: the overlap of workspace and out"));
+  CHECK(workspace_at([](Call& call) { return call.q.data + kTokens * 32; }) == "accepted");
+}
+
 TEST_CASE("strides and sizes that leave the range of a pointer are refused") {
   for (const std::int64_t stride : {kLongest, kLowest, kLongest / 3, -kLongest / 3}) {
     CHECK_THAT(answer([=](Call& call) { call.q.token_stride = stride; }),
