@@ -17,8 +17,9 @@ namespace cuda {
 ///   Element (page, offset, head, dim) is
 ///       k[page * page_stride + offset * token_stride + head * head_stride + dim], v alike;
 ///       k and v may be parts of one buffer
-///   Token `position` of a sequence is in page `page_table[sequence][position / page_size]` at offset
-///       `position % page_size`. Without a table, a dense cache: page `sequence`, at offset `position`.
+///   Token `position` of a sequence is in page `page_table[sequence][position / page_size]` at
+///       offset `position % page_size`. Without a table, in a dense cache, it is in page `sequence`
+///       at offset `position`.
 ///   A table's entry that is negative or no page of the cache says that there is none: nothing is
 ///       written there or read from there.
 template <typename T>
@@ -54,8 +55,8 @@ struct KvCache {
   }
 };
 
-/// Errc::ok, or what makes this no cache of `heads` heads of `head_dim`; the field is named as that of
-/// parameters that call the cache `cache`. Where T is not const, elements may not share memory.
+/// Errc::ok, or what makes this no cache of `heads` heads of `head_dim`; the field is named as that
+/// of parameters that call the cache `cache`. Where T is not const, elements may not share memory.
 template <typename T>
 Fault validate(const KvCache<T>& cache, std::int64_t heads, int head_dim) noexcept {
   if (cache.k == nullptr) return {Errc::unknown, "cache.k", 0.0};

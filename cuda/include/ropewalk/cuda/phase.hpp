@@ -28,8 +28,8 @@ ROPEWALK_HOST_DEVICE constexpr std::uint64_t phase_word(std::uint64_t step,
 
 namespace detail {
 
-// sin(pi/2 y) = y (pi/2 + t P(t)) and cos(pi/2 y) = 1 + t Q(t) with t = y^2, on |y| <= 1/2: to 1.8e-9
-// and 5.4e-11. pi/2 is the sum of two floats.
+// sin(pi/2 y) = y (pi/2 + t P(t)) and cos(pi/2 y) = 1 + t Q(t) with t = y^2, on |y| <= 1/2: to
+// 1.8e-9 and 5.4e-11. pi/2 is the sum of two floats.
 inline constexpr float kHalfPi = 0x1.921fb6p+0f;
 inline constexpr float kHalfPiRest = -0x1.777a5cp-25f;
 inline constexpr float kSineTerms[3] = {-0x1.4abbbap-1f, 0x1.465e30p-4f, -0x1.2d7a84p-8f};

@@ -8,10 +8,10 @@
 // Nothing is allocated and nothing waits: calls may be captured into a graph, with the angles and
 // addresses of the moment.
 //
-// Max error of an element, u = 2^-24, A the attention factor, n = |(x, y)|: (2.7 + 3) u A n from steps
-// (1.1e-7 sqrt 2 of the angles, one rounding each of the factor, the products and the sum), 3.1 u A n
-// from a table of correctly rounded floats; 2 u A n more for scales (all times the scales); the 16-bit
-// types add half a unit in the last place of the result.
+// Max error of an element, u = 2^-24, A the attention factor, n = |(x, y)|: (2.7 + 3) u A n from
+// steps (1.1e-7 sqrt 2 of the angles, one rounding each of the factor, the products and the sum),
+// 3.1 u A n from a table of correctly rounded floats; 2 u A n more for scales (all times the
+// scales); the 16-bit types add half a unit in the last place of the result.
 #pragma once
 
 #include <ropewalk/cuda/launch.cuh>
@@ -28,31 +28,30 @@ inline constexpr int kRotaryThreads = 512;
 template <typename T, bool kWide, CachePolicy kStores>
 ROPEWALK_KERNEL __launch_bounds__(kRotaryThreads)
     rotary_kernel(const __grid_constant__ RotaryJob<T> job) {
+  wait_for_previous();
+  release_next();
   const RotaryThread id{static_cast<std::int64_t>(blockIdx.x), static_cast<int>(blockIdx.y),
                         static_cast<int>(threadIdx.x), static_cast<int>(threadIdx.y),
                         static_cast<int>(threadIdx.z)};
   rotary_thread<T, kWide, kStores>(job, id);
 }
 
-template <typename T, bool kWide, CachePolicy kStores>
-ROPEWALK_HIDDEN Status launch_rotary(const RotaryJob<T>& job, cudaStream_t stream) noexcept {
-  static_assert(sizeof(RotaryJob<T>) <= 4096, "a launch must fit what every driver can pass");
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(job.blocks), static_cast<unsigned>(job.groups), 1);
-  config.blockDim = dim3(static_cast<unsigned>(job.columns), static_cast<unsigned>(job.lanes),
-                         static_cast<unsigned>(job.block_tokens));
-  config.stream = stream;
-  return {cudaLaunchKernelEx(&config, rotary_kernel<T, kWide, kStores>, job), {}};
-}
-
 template <CachePolicy kStores, typename T>
-ROPEWALK_HIDDEN Status launch_rotary(const RotaryJob<T>& job, cudaStream_t stream) noexcept {
+ROPEWALK_HIDDEN Status launch_rotary(const RotaryJob<T>& job, bool overlap_previous,
+                                     cudaStream_t stream) noexcept {
+  static_assert(sizeof(RotaryJob<T>) <= 4096, "a launch must fit what every driver can pass");
   if (job.blocks == 0) return {};
   if (job.blocks > 0x7fffffff) {
     return refused({Errc::above_maximum, "tokens", static_cast<double>(job.tokens)});
   }
-  return job.wide ? launch_rotary<T, true, kStores>(job, stream)
-                  : launch_rotary<T, false, kStores>(job, stream);
+  LaunchShape shape;
+  shape.grid = dim3(static_cast<unsigned>(job.blocks), static_cast<unsigned>(job.groups), 1);
+  shape.block = dim3(static_cast<unsigned>(job.columns), static_cast<unsigned>(job.lanes),
+                     static_cast<unsigned>(job.block_tokens));
+  shape.overlap_previous = overlap_previous;
+  return {job.wide ? launch(rotary_kernel<T, true, kStores>, shape, stream, job)
+                   : launch(rotary_kernel<T, false, kStores>, shape, stream, job),
+          {}};
 }
 
 }  // namespace detail
@@ -63,7 +62,8 @@ template <typename T>
 ROPEWALK_HIDDEN Status rotate(const RotaryParams<T>& params, cudaStream_t stream) noexcept {
   const Fault fault = validate(params);
   if (fault.code != Errc::ok) return detail::refused(fault);
-  return detail::launch_rotary<detail::CachePolicy::once>(detail::rotary_job(params), stream);
+  return detail::launch_rotary<detail::CachePolicy::once>(detail::rotary_job(params),
+                                                          params.overlap_previous, stream);
 }
 
 /// Turns queries and keys, and writes keys and values to a cache.
@@ -74,7 +74,8 @@ ROPEWALK_HIDDEN Status rotate_and_store(const KvWriteParams<T>& params,
   const Fault fault = validate(params);
   if (fault.code != Errc::ok) return detail::refused(fault);
   // The cache is read next: what is written may stay.
-  return detail::launch_rotary<detail::CachePolicy::keep>(detail::rotary_job(params), stream);
+  return detail::launch_rotary<detail::CachePolicy::keep>(detail::rotary_job(params),
+                                                          params.overlap_previous, stream);
 }
 
 }  // namespace cuda

@@ -1,11 +1,11 @@
-// Every rotary kernel, for the gates and the device tests: as a user's file would have them.
+// Every rotary kernel, as a user's file would have them.
 #include <ropewalk/cuda/rotary.cuh>
 
-#include "kernels.hpp"
+#include "unit.hpp"
+
+namespace ROPEWALK_TEST_UNIT {
 
 namespace rw = ropewalk;
-
-namespace {
 
 template <typename T>
 rw::cuda::Status both(const rw::cuda::RotaryParams<T>& rotary,
@@ -14,9 +14,8 @@ rw::cuda::Status both(const rw::cuda::RotaryParams<T>& rotary,
   return status == cudaSuccess ? rw::cuda::rotate_and_store(write, stream) : status;
 }
 
-}  // namespace
-
-int ROPEWALK_TEST_UNIT() {
+/// 0 where the entry points answer as they must without a launch.
+int rotary() {
   // Empty problems are sound and launch nothing.
   rw::cuda::KvWriteParams<float> write;
   write.k.head_dim = write.v.head_dim = 2;
@@ -34,17 +33,4 @@ int ROPEWALK_TEST_UNIT() {
   return sound && refused ? 0 : 1;
 }
 
-#ifdef ROPEWALK_TEST_PLANT_WARNING
-// What the gate must refuse.
-__global__ void planted() { int unused; }
-#endif
-#ifdef ROPEWALK_TEST_PLANT_SPILL
-// The same: twice as many threads as the registers suffice for.
-__global__ void __launch_bounds__(1024)
-    planted(const __grid_constant__ rw::cuda::detail::RotaryJob<rw::float16> job) {
-  using rw::cuda::detail::CachePolicy;
-  rw::cuda::detail::rotary_thread<rw::float16, true, CachePolicy::keep, 8>(
-      job, {blockIdx.x, static_cast<int>(blockIdx.y), static_cast<int>(threadIdx.x),
-            static_cast<int>(threadIdx.y), static_cast<int>(threadIdx.z)});
-}
-#endif
+}  // namespace ROPEWALK_TEST_UNIT

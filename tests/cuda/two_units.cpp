@@ -1,3 +1,0 @@
-#include "kernels.hpp"
-
-int main() { return first_unit() + second_unit(); }
