@@ -64,7 +64,8 @@ TEST_CASE("every tensor of the format's own files is read to the byte") {
 
 TEST_CASE("F32, F16 and BF16 of the format's own files have the values torch says") {
   const rw::Safetensors file = rw::load_safetensors(path_of("floats.safetensors")).value();
-  for (const Json& record : content_of("floats")["tensors"]) {
+  const Json content = content_of("floats");
+  for (const Json& record : content["tensors"]) {
     const auto values = file.floats(record["name"].get<std::string>());
     REQUIRE(values);
     REQUIRE(values.value().size() == record["float32_bits"].size());

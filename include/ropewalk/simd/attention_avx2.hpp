@@ -117,12 +117,12 @@ struct Avx2AttentionLanes : Avx2Lanes {
   ROPEWALK_TARGET_INLINE(ROPEWALK_AVX2)
   static void transpose(Vector (&rows)[8]) noexcept {
     Vector halves[8];  // row i and row i + 4 side by side, of one half of the lanes
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int row = 0; row < 4; ++row) {
       halves[row] = _mm256_permute2f128_ps(rows[row], rows[row + 4], 0x20);
       halves[row + 4] = _mm256_permute2f128_ps(rows[row], rows[row + 4], 0x31);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int half = 0; half < 8; half += 4) {
       const Vector a = _mm256_unpacklo_ps(halves[half], halves[half + 1]);
       const Vector b = _mm256_unpacklo_ps(halves[half + 2], halves[half + 3]);

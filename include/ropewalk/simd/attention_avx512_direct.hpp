@@ -42,17 +42,17 @@ inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, 
       right[index] = keys + (key + index < count ? key + index : count - 1) * stride;
     }
     __m512 sums[16];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < 8; ++index) sums[index] = sums[index + 8] = _mm512_setzero_ps();
     int dim = 0;
     for (; dim + 16 <= depth; dim += 16) {
       __m512 left[kRows];
-      ROPEWALK_UNROLL
+      ROPEWALK_SIMD_UNROLL
       for (int row = 0; row < kRows; ++row) left[row] = _mm512_loadu_ps(query[row] + dim);
       ROPEWALK_UNROLL_SIXTEEN
       for (int index = 0; index < kStep; ++index) {
         const __m512 other = Lanes::load(right[index] + dim);
-        ROPEWALK_UNROLL
+        ROPEWALK_SIMD_UNROLL
         for (int row = 0; row < kRows; ++row) {
           __m512& sum = sums[row * kStep + index];
           sum = _mm512_fmadd_ps(left[row], other, sum);
@@ -63,7 +63,7 @@ inline void direct_keys_avx512(const float* queries, std::int64_t query_stride, 
       ROPEWALK_UNROLL_SIXTEEN
       for (int index = 0; index < kStep; ++index) {
         const __m512 other = Lanes::load(right[index] + dim, tail);
-        ROPEWALK_UNROLL
+        ROPEWALK_SIMD_UNROLL
         for (int row = 0; row < kRows; ++row) {
           __m512& sum = sums[row * kStep + index];
           sum = _mm512_fmadd_ps(_mm512_loadu_ps(query[row] + dim), other, sum);
@@ -99,36 +99,36 @@ inline void direct_columns_avx512(const float* weights, int weight_stride, int l
   const std::uintptr_t lines = lines_of<Element>(16 * kColumns);
   const float* weight[kRows];
   __m512 sums[kRows][kColumns];
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
     const int from = row < last_row ? row : last_row;
     weight[row] = weights + from * weight_stride;
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int column = 0; column < kColumns; ++column) sums[row][column] = _mm512_setzero_ps();
   }
   for (int key = 0; key < count; ++key, values += stride) {
     if (key % 8 == 0) prefetch_lines(ahead, 8 * lines);
     __m512 right[kColumns];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int column = 0; column < kColumns; ++column) {
       right[column] = kWhole || column + 1 < kColumns ? Lanes::load(values + 16 * column)
                                                       : Lanes::load(values + 16 * column, tail);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int row = 0; row < kRows; ++row) {
       const __m512 left = _mm512_set1_ps(weight[row][key]);
-      ROPEWALK_UNROLL
+      ROPEWALK_SIMD_UNROLL
       for (int column = 0; column < kColumns; ++column) {
         sums[row][column] = _mm512_fmadd_ps(left, right[column], sums[row][column]);
       }
     }
   }
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
     if (row > last_row) break;
     // Apart from the output until here: added key by key it would gather their roundings.
     const __m512 factor = _mm512_set1_ps(factors[row]);
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int column = 0; column < kColumns; ++column) {
       float* output = outputs + row * output_stride + 16 * column;
       _mm512_storeu_ps(output, _mm512_fmadd_ps(factor, _mm512_loadu_ps(output), sums[row][column]));

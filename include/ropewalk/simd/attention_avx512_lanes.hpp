@@ -106,14 +106,14 @@ struct AttentionLanes {
   ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
   static __m512 across(const __m512 (&rows)[16]) noexcept {
     __m512 pairs[8];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < 8; ++index) {
       const __m512 a = rows[2 * index];
       const __m512 b = rows[2 * index + 1];
       pairs[index] = join<kHow>(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
     }
     __m512 fours[4];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < 4; ++index) {
       const __m512d a = _mm512_castps_pd(pairs[2 * index]);
       const __m512d b = _mm512_castps_pd(pairs[2 * index + 1]);
@@ -131,12 +131,12 @@ struct AttentionLanes {
   ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
   static void transpose(const unsigned char* rows, std::int64_t stride, float* to,
                         std::int64_t step) noexcept {
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int part = 0; part < 4; ++part) {
       // Lane L of four[i] is words 4 part .. 4 part + 3 of row 4 L + i: inserting from memory needs
       // no shuffle.
       __m512 four[4];
-      ROPEWALK_UNROLL
+      ROPEWALK_SIMD_UNROLL
       for (int index = 0; index < 4; ++index) {
         const unsigned char* from = rows + index * stride + 16 * part;
         const std::int64_t lane = 4 * stride;

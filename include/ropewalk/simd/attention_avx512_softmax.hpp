@@ -35,7 +35,7 @@ struct SixteenRows {
   static SixteenRows load(const RowStatistics<float>* rows, int count) noexcept {
     const float* from = &rows->maximum;
     __m512 four[4];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < 4; ++index) {
       const __mmask16 mask = AttentionLanes::mask_of(4 * count - 16 * index);
       four[index] = _mm512_maskz_loadu_ps(mask, from + 16 * index);
@@ -53,7 +53,7 @@ struct SixteenRows {
                       _mm512_permutexvar_ps(order, first), _mm512_permutexvar_ps(order, second)};
     transpose(four);
     float* to = &rows->maximum;
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < 4; ++index) {
       const __mmask16 mask = AttentionLanes::mask_of(4 * count - 16 * index);
       _mm512_mask_storeu_ps(to + 16 * index, mask, four[index]);
@@ -120,10 +120,10 @@ LaneSums weigh_row_avx512(const float* scores, SeenKeys seen, float coefficient,
   const __m512 scale = _mm512_set1_ps(coefficient);
   const __m512 top = _mm512_set1_ps(maximum);
   LaneSums sums = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int key = 0; key < kKeys; key += 32) {
     __m512 pair[2];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int half = 0; half < 2; ++half) {
       const int at = key + 16 * half;
       if (kWhole) {
@@ -153,7 +153,7 @@ void bounds_of_row(const float* scores, SeenKeys seen, __m512& largest, __m512& 
   if (seen.begin == 0 && seen.end == kKeys) {
     __m512 high = _mm512_loadu_ps(scores);
     __m512 low = high;
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int key = 16; key < kKeys; key += 16) {
       const __m512 score = _mm512_loadu_ps(scores + key);
       high = _mm512_max_ps(high, score);

@@ -58,15 +58,15 @@ void add_products(const float* rows, std::int64_t stride, const float* columns, 
   const float* upper = rows + 3 * stride;
   for (int word = 0; word < words; ++word) {
     __m512 column[kColumns];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < kColumns; ++index) {
       column[index] = _mm512_loadu_ps(columns + 16 * index);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int row = 0; row < kRows; ++row) {
       const float* from = row < 3 ? rows + row * stride : upper + (row - 3) * stride;
       const __m512 left = _mm512_set1_ps(*from);
-      ROPEWALK_UNROLL
+      ROPEWALK_SIMD_UNROLL
       for (int index = 0; index < kColumns; ++index) {
         sums[row][index] = Products::add(sums[row][index], left, column[index]);
       }
@@ -83,15 +83,15 @@ ROPEWALK_TARGET(ROPEWALK_AVX512)
 inline void score_rows(const float* queries, std::int64_t stride, const float* keys, int words,
                        float* scores, int score_stride) noexcept {
   __m512 sums[kRows][kColumns];
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < kColumns; ++index) sums[row][index] = _mm512_setzero_ps();
   }
   add_products<Products>(queries, stride, keys, kAttentionPanel, words, sums);
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < kColumns; ++index) {
       _mm512_storeu_ps(scores + row * score_stride + 16 * index, sums[row][index]);
     }
@@ -104,18 +104,18 @@ ROPEWALK_TARGET(ROPEWALK_AVX512)
 inline void value_rows(const float* weights, int weight_stride, const float* values, int words,
                        const float* factors, float* outputs, std::int64_t output_stride) noexcept {
   __m512 sums[kRows][kColumns];
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < kColumns; ++index) sums[row][index] = _mm512_setzero_ps();
   }
   add_products<Products>(weights, weight_stride, values, 16 * kColumns, words, sums);
   // What was there comes last, so that nothing waits for it.
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int row = 0; row < kRows; ++row) {
     const __m512 factor = _mm512_set1_ps(factors[row]);
     float* to = outputs + row * output_stride;
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int index = 0; index < kColumns; ++index) {
       const __m512 old = _mm512_loadu_ps(to + 16 * index);
       _mm512_storeu_ps(to + 16 * index, _mm512_fmadd_ps(factor, old, sums[row][index]));

@@ -81,14 +81,14 @@ void turn_half_avx2(const T* source, T* destination, std::int64_t source_partner
   const __m256 scale = _mm256_set1_ps(head_scale);
   __m256 x[kBlocks];
   __m256 y[kBlocks];
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) x[block] = Lanes::load(source + 8 * block);
   ROPEWALK_KEEP_ORDER();
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     y[block] = Lanes::load(source + source_partner + 8 * block);
   }
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     const __m256 c = _mm256_mul_ps(_mm256_loadu_ps(cos + 8 * block), scale);
     const __m256 s = _mm256_mul_ps(_mm256_loadu_ps(sin + 8 * block), scale);
@@ -97,7 +97,7 @@ void turn_half_avx2(const T* source, T* destination, std::int64_t source_partner
     ROPEWALK_KEEP_ORDER();
     Lanes::store<kStreaming>(destination + 8 * block, turned);
   }
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     ROPEWALK_KEEP_ORDER();
     Lanes::store<kStreaming>(destination + partner + 8 * block, y[block]);
@@ -149,7 +149,7 @@ void turn_interleaved_avx2(const T* source, T* destination, const float* along, 
                            float head_scale) noexcept {
   using Lanes = Avx2Lanes;
   __m256 turned[kBlocks];
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     const __m256 value = Lanes::load(source + 8 * block);
     const __m256 swapped = _mm256_permute_ps(value, 0xb1);
@@ -157,7 +157,7 @@ void turn_interleaved_avx2(const T* source, T* destination, const float* along, 
                                        _mm256_mul_ps(swapped, _mm256_loadu_ps(across + 8 * block)));
     turned[block] = _mm256_mul_ps(turned[block], _mm256_set1_ps(head_scale));
   }
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     ROPEWALK_KEEP_ORDER();
     Lanes::store<kStreaming>(destination + 8 * block, turned[block]);

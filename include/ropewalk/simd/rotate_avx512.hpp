@@ -45,7 +45,7 @@ struct Avx512Lanes {
   ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
   static void load_row(const float* cos_row, const float* sin_row, __mmask16 mask,
                        __m512 (&cos)[kBlocks], __m512 (&sin)[kBlocks]) noexcept {
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       cos[block] = load<kWhole>(cos_row + 16 * block, mask);
       sin[block] = load<kWhole>(sin_row + 16 * block, mask);
@@ -61,7 +61,7 @@ struct Avx512Lanes {
                             __m512 (&along)[kBlocks], __m512 (&across)[kBlocks]) noexcept {
     const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     const __m512 even_sign = _mm512_castsi512_ps(_mm512_set1_epi64(0x80000000));
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       const __m512 cos =
           _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(mask, cos_row + 8 * block));
@@ -108,7 +108,7 @@ ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
 void prefetch_avx512(const T* base, std::int64_t elements) noexcept {
   const std::uint64_t address =
       reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uint64_t>(elements) * sizeof(T);
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int byte = 0; byte < kBytes; byte += 64) {
     _mm_prefetch(reinterpret_cast<const char*>(address) + byte, _MM_HINT_T0);
   }
@@ -141,24 +141,24 @@ inline void rotate_half_avx512(const RotateJob<T>& job, int first_pair) noexcept
     }
     __m512 x[kBlocks];
     __m512 y[kBlocks];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       x[block] = Lanes::load<kWhole>(source + 16 * block, mask);
     }
     if (kOrdered) ROPEWALK_KEEP_ORDER();
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       y[block] = Lanes::load<kWhole>(source + partner + 16 * block, mask);
     }
     const __m512 scale = _mm512_set1_ps(kScaled ? job.head_scale[head] : 1.0f);
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       __m512 turned = _mm512_fmsub_ps(x[block], cos[block], _mm512_mul_ps(y[block], sin[block]));
       if (kScaled) turned = _mm512_mul_ps(turned, scale);
       if (kOrdered) ROPEWALK_KEEP_ORDER();
       Lanes::store<kWhole, kStreaming>(destination + 16 * block, mask, turned);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       __m512 turned = _mm512_fmadd_ps(y[block], cos[block], _mm512_mul_ps(x[block], sin[block]));
       if (kScaled) turned = _mm512_mul_ps(turned, scale);
@@ -196,7 +196,7 @@ inline void rotate_interleaved_avx512(const RotateJob<T>& job, int first_pair) n
     if (kOrdered && ahead != 0) prefetch_avx512<kBlocks * 16 * sizeof(T)>(source, ahead);
     const __m512 scale = _mm512_set1_ps(kScaled ? job.head_scale[head] : 1.0f);
     __m512 turned[kBlocks];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       const T* at = source + 16 * block;
       if constexpr (kLoadsTwice) {
@@ -217,7 +217,7 @@ inline void rotate_interleaved_avx512(const RotateJob<T>& job, int first_pair) n
       }
       if (kScaled) turned[block] = _mm512_mul_ps(turned[block], scale);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       if (kOrdered) ROPEWALK_KEEP_ORDER();
       Lanes::store<kWhole, kStreaming>(destination + 16 * block, mask, turned[block]);

@@ -110,7 +110,7 @@ void load_split_row(const float* cos_row, const float* sin_row, int pairs,
   const __mmask16 upper = Avx512Lanes::mask_of(pairs - 16);
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     const float* c = cos_row + 32 * block;
     const float* s = sin_row + 32 * block;
@@ -131,7 +131,7 @@ ROPEWALK_TARGET_INLINE(ROPEWALK_AVX512)
 void load_plain_row(const float* cos_row, const float* sin_row, int pairs, __m512 (&cos)[kBlocks],
                     __m512 (&sin)[kBlocks]) noexcept {
   Avx512Lanes::load_row<kBlocks, kWhole>(cos_row, sin_row, Avx512Lanes::mask_of(pairs), cos, sin);
-  ROPEWALK_UNROLL
+  ROPEWALK_SIMD_UNROLL
   for (int block = 0; block < kBlocks; ++block) {
     cos[block] = usual_nan<kRounding>(cos[block]);
     sin[block] = usual_nan<kRounding>(sin[block]);
@@ -168,12 +168,12 @@ inline void rotate_half_bf16(const RotateJob<bfloat16>& job, int first_pair) noe
         usual_nan<kRounding>(_mm512_set1_ps(kScaled ? job.head_scale[head] : 1.0f));
     __m512i x[kBlocks];
     __m512i y[kBlocks];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       const __m512i a = Lanes::load<kWhole>(source + 32 * block, mask);
       const __m512i b = Lanes::load<kWhole>(source + partner + 32 * block, mask);
       __m512 turned[4];
-      ROPEWALK_UNROLL
+      ROPEWALK_SIMD_UNROLL
       for (int part = 0; part < 2; ++part) {
         const __m512 c = cos[2 * block + part];
         const __m512 s = sin[2 * block + part];
@@ -189,12 +189,12 @@ inline void rotate_half_bf16(const RotateJob<bfloat16>& job, int first_pair) noe
       x[block] = Lanes::join<kRounding>(turned[0], turned[1]);
       y[block] = Lanes::join<kRounding>(turned[2], turned[3]);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       if (kOrdered) ROPEWALK_KEEP_ORDER();
       Lanes::store<kWhole, kStreaming>(destination + 32 * block, mask, x[block]);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       if (kOrdered) ROPEWALK_KEEP_ORDER();
       Lanes::store<kWhole, kStreaming>(destination + partner + 32 * block, mask, y[block]);
@@ -229,7 +229,7 @@ inline void rotate_interleaved_bf16(const RotateJob<bfloat16>& job, int first_pa
     const __m512 scale =
         usual_nan<kRounding>(_mm512_set1_ps(kScaled ? job.head_scale[head] : 1.0f));
     __m512i turned[kBlocks];
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       const __m512i both = Lanes::load<kWhole>(source + 32 * block, mask);
       const __m512 x = Lanes::even(both);
@@ -242,7 +242,7 @@ inline void rotate_interleaved_bf16(const RotateJob<bfloat16>& job, int first_pa
       }
       turned[block] = Lanes::join<kRounding>(a, b);
     }
-    ROPEWALK_UNROLL
+    ROPEWALK_SIMD_UNROLL
     for (int block = 0; block < kBlocks; ++block) {
       if (kOrdered) ROPEWALK_KEEP_ORDER();
       Lanes::store<kWhole, kStreaming>(destination + 32 * block, mask, turned[block]);

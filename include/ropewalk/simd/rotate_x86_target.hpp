@@ -23,11 +23,11 @@
 #define ROPEWALK_KEEP_ORDER() static_cast<void>(0)
 #endif
 #if defined(__clang__)
-#define ROPEWALK_UNROLL _Pragma("clang loop unroll(full)")
+#define ROPEWALK_SIMD_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
-#define ROPEWALK_UNROLL _Pragma("GCC unroll 8")
+#define ROPEWALK_SIMD_UNROLL _Pragma("GCC unroll 8")
 #else
-#define ROPEWALK_UNROLL
+#define ROPEWALK_SIMD_UNROLL
 #endif
 #define ROPEWALK_AVX512 "avx512f,avx512bw,avx512vl,avx512dq,fma,avx2"
 #define ROPEWALK_AVX2 "avx2,fma,f16c"

@@ -77,9 +77,12 @@ class Fiber {
   bool done_ = true;
   bool entered_ = false;
   ucontext_t inside_ = {};
+#ifdef ROPEWALK_TEST_SWAP_CONTEXTS
   ucontext_t outside_ = {};
+#else
   jmp_buf inside_jump_ = {};
   jmp_buf outside_jump_ = {};
+#endif
 };
 
 }  // namespace ropewalk_test
