@@ -7,8 +7,8 @@
 #include <ropewalk/error.hpp>
 #include <ropewalk/mask.hpp>
 
+#include <cmath>
 #include <cstdint>
-#include <type_traits>
 
 namespace ropewalk {
 inline namespace v0 {
@@ -39,7 +39,7 @@ struct BatchView {
 /// Sizes of an attention.
 struct AttentionShape {
   int sequences = 0;
-  int queries = 0;  ///< tokens of a sequence; packed: of the longest
+  int queries = 0;  ///< tokens of a sequence; packed: no less than of the longest
   int keys = 0;     ///< the same
   int heads =
       0;  ///< of q; a multiple of kv_heads: query head h reads kv head h / (heads / kv_heads)
@@ -86,6 +86,10 @@ struct AttentionParams {
       nullptr;  ///< (sequences,) of first queries, or null: as above
 
   RowOutputs statistics;
+
+  /// The kernel may begin before the one before it in the stream has ended, and waits for it: a few
+  /// microseconds less between the two. From compute capability 9.0 on; elsewhere nothing changes.
+  bool overlap_previous = false;
 };
 
 namespace detail {
@@ -132,7 +136,8 @@ Fault check_view(const BatchView<T>& view, const char* name) noexcept {
   if (view.data == nullptr) return {Errc::unknown, name, 0.0};
   const auto address = reinterpret_cast<std::uintptr_t>(view.data);
   if (address % 16 != 0) return {Errc::indivisible, name, static_cast<double>(address % 16)};
-  for (const std::int64_t stride : {view.sequence_stride, view.token_stride, view.head_stride}) {
+  const std::int64_t strides[3] = {view.sequence_stride, view.token_stride, view.head_stride};
+  for (const std::int64_t stride : strides) {
     if (stride < 0) return {Errc::below_minimum, name, static_cast<double>(stride)};
     if (stride % 8 != 0) return {Errc::indivisible, name, static_cast<double>(stride)};
   }
@@ -147,6 +152,14 @@ inline Fault check_scale(const LogitScale& scale) noexcept {
     return {Errc::below_minimum, "scale.softmax_scale", scale.softmax_scale};
   }
   return {};
+}
+
+/// softmax_scale in base 2: what q . k is multiplied by, head and position scales aside.
+inline float base_two_scale(const LogitScale& scale, int head_dim) noexcept {
+  constexpr double log2_e = 1.4426950408889634;
+  const double natural = scale.softmax_scale > 0.0 ? scale.softmax_scale
+                                                   : 1.0 / std::sqrt(static_cast<double>(head_dim));
+  return static_cast<float>(natural * log2_e);
 }
 
 /// Outputs that the compiled level does not have.
