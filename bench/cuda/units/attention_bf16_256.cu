@@ -1,0 +1,3 @@
+#include "attention.cuh"
+
+template struct ropewalk_bench::AttentionUnit<ropewalk::bfloat16, 256>;

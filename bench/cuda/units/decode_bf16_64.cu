@@ -1,0 +1,3 @@
+#include "decode.cuh"
+
+template struct ropewalk_bench::DecodeUnit<ropewalk::bfloat16, 64>;

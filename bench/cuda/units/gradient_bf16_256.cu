@@ -1,0 +1,3 @@
+#include "gradient.cuh"
+
+template struct ropewalk_bench::GradientUnit<ropewalk::bfloat16, 256>;
