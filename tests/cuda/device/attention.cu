@@ -17,17 +17,8 @@ using rw::cuda::Statistics;
 
 namespace {
 
-constexpr int kShapes = 500;   // per type
-constexpr int kRepeated = 10;  // of them, run 50 times and from a graph
+constexpr int kShapes = 500;  // per type
 constexpr int kHostShapes = 20;
-
-/// Levels below the highest are compiled for one type and size.
-template <typename T>
-Statistics random_level(Random& random, int head_dim) {
-  const bool every =
-      std::is_same_v<T, rw::bfloat16> && rw::cuda::detail::padded_head_dim(head_dim) == 128;
-  return every ? static_cast<Statistics>(random.integer(0, 2)) : Statistics::variance;
-}
 
 template <typename T>
 rw::cuda::Status attend(Statistics level, const rw::cuda::AttentionParams<T>& params,
@@ -39,22 +30,6 @@ rw::cuda::Status attend(Statistics level, const rw::cuda::AttentionParams<T>& pa
     }
   }
   return rw::cuda::attend<Statistics::variance>(params, stream);
-}
-
-/// Rows that do not depend on chance: runs differ in no bit, and neither does a graph's.
-///   launch       void(cudaStream_t), which has run once
-template <typename T, typename Launch>
-int wrong_repeats(Problem<T>& problem, const Launch& launch) {
-  const std::vector<unsigned char> first = all_bytes(problem);
-  int wrong = 0;
-  for (int run = 0; run < 50; ++run) {
-    problem.poison();
-    launch(nullptr);
-    wrong += all_bytes(problem) != first;
-  }
-  problem.poison();
-  run_captured(launch);
-  return wrong + (all_bytes(problem) != first);
 }
 
 template <typename T>

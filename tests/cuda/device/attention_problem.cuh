@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace ropewalk_test {
@@ -146,6 +147,33 @@ std::vector<unsigned char> all_bytes(Problem& problem) {
     append(array->host.data(), array->bytes());
   }
   return all;
+}
+
+inline constexpr int kRepeated = 10;  // shapes that run 50 times and from a graph
+
+/// How many of 50 runs and one from a graph differ in any bit from the first.
+///   launch       void(cudaStream_t), which has run once
+template <typename Problem, typename Launch>
+int wrong_repeats(Problem& problem, const Launch& launch) {
+  const std::vector<unsigned char> first = all_bytes(problem);
+  int wrong = 0;
+  for (int run = 0; run < 50; ++run) {
+    problem.poison();
+    launch(nullptr);
+    wrong += all_bytes(problem) != first;
+  }
+  problem.poison();
+  run_captured(launch);
+  return wrong + (all_bytes(problem) != first);
+}
+
+/// Levels below the highest are compiled for one type and size.
+template <typename T>
+ropewalk::cuda::Statistics random_level(Random& random, int head_dim) {
+  const bool every = std::is_same_v<T, ropewalk::bfloat16> &&
+                     ropewalk::cuda::detail::padded_head_dim(head_dim) == 128;
+  return every ? static_cast<ropewalk::cuda::Statistics>(random.integer(0, 2))
+               : ropewalk::cuda::Statistics::variance;
 }
 
 /// A problem on both sides: what the library reads, with gaps, and what the reference does, without.

@@ -15,16 +15,7 @@ using rw::cuda::Statistics;
 
 namespace {
 
-constexpr int kShapes = 500;   // per type
-constexpr int kRepeated = 10;  // of them, run 50 times and from a graph
-
-/// Levels below the highest are compiled for one type and size.
-template <typename T>
-Statistics random_level(Random& random, int head_dim) {
-  const bool every =
-      std::is_same_v<T, rw::bfloat16> && rw::cuda::detail::padded_head_dim(head_dim) == 128;
-  return every ? static_cast<Statistics>(random.integer(0, 2)) : Statistics::variance;
-}
+constexpr int kShapes = 500;  // per type
 
 template <typename T>
 rw::cuda::Status decode(Statistics level, const rw::cuda::DecodeParams<T>& params,
@@ -36,22 +27,6 @@ rw::cuda::Status decode(Statistics level, const rw::cuda::DecodeParams<T>& param
     }
   }
   return rw::cuda::decode<Statistics::variance>(params, stream);
-}
-
-/// Runs differ in no bit, and neither does a graph's.
-template <typename T>
-int wrong_repeats(DecodeProblem<T>& problem, const rw::cuda::DecodeParams<T>& params,
-                  Statistics level) {
-  const std::vector<unsigned char> first = all_bytes(problem);
-  int wrong = 0;
-  for (int run = 0; run < 50; ++run) {
-    problem.poison();
-    require(decode(level, params, nullptr), "decode");
-    wrong += all_bytes(problem) != first;
-  }
-  problem.poison();
-  run_captured([&](cudaStream_t stream) { require(decode(level, params, stream), "decode"); });
-  return wrong + (all_bytes(problem) != first);
 }
 
 template <typename T>
@@ -80,7 +55,10 @@ int run_type(const char* name, int shapes) {
     int wrong = 0;
     wrong += wrong_outputs<T>(problem.outputs(wrong), exact, naive, tally);
     wrong += wrong_statistics(problem, exact, level, tally);
-    if (index < kRepeated) wrong += wrong_repeats(problem, params, level);
+    if (index < kRepeated) {
+      wrong += wrong_repeats(
+          problem, [&](cudaStream_t stream) { require(decode(level, params, stream), "decode"); });
+    }
     if (wrong != 0) {
       std::printf(
           "%s, shape %d: %d wrong (%d x %d queries, %d keys, %d+%d heads of %d, pages of "

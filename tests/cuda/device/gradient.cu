@@ -15,8 +15,7 @@ using rw::cuda::Statistics;
 
 namespace {
 
-constexpr int kShapes = 500;   // per type
-constexpr int kRepeated = 10;  // of them, run 50 times and from a graph
+constexpr int kShapes = 500;  // per type
 
 /// Where gradients of a problem go.
 struct Slopes {

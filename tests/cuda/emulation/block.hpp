@@ -4,6 +4,7 @@
 // different operations, addresses outside and threads that wait forever end the launch with a text.
 #pragma once
 
+#include <ropewalk/cuda/chunk.hpp>
 #include <ropewalk/cuda/fragment.hpp>
 #include <ropewalk/element.hpp>
 
@@ -73,9 +74,7 @@ class EmulatedBlock {
 
   template <typename T>
   std::uint32_t pack(float first, float second) const {
-    using Traits = ropewalk::ElementTraits<T>;
-    return static_cast<std::uint32_t>(Traits::store(first).bits) |
-           static_cast<std::uint32_t>(Traits::store(second).bits) << 16;
+    return ropewalk::cuda::detail::pack_two<T>(first, second);
   }
 
   float exchange(float value, int mask);

@@ -2,6 +2,7 @@
 // products. The host's emulation has the same members.
 #pragma once
 
+#include <ropewalk/cuda/chunk.hpp>
 #include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/fragment.hpp>
 #include <ropewalk/element.hpp>
@@ -86,13 +87,7 @@ struct DeviceBlock {
   /// Two values rounded to T, the first in the lower half.
   template <typename T>
   __device__ std::uint32_t pack(float first, float second) const noexcept {
-    std::uint32_t word;
-    if constexpr (std::is_same_v<T, float16>) {
-      asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
-    } else {
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
-    }
-    return word;
+    return pack_two<T>(first, second);
   }
 
   /// Warp: the value of lane `lane ^ mask`.

@@ -21,6 +21,25 @@ struct alignas(16) SixteenBytes {
   std::uint32_t word[4];
 };
 
+/// Two values rounded to T, the first in the lower half: at the lower address.
+///   T            float16 or bfloat16
+template <typename T>
+ROPEWALK_HOST_DEVICE inline std::uint32_t pack_two(float first, float second) noexcept {
+#ifdef __CUDA_ARCH__
+  std::uint32_t word;
+  if constexpr (std::is_same_v<T, float16>) {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+  } else {
+    static_assert(std::is_same_v<T, bfloat16>, "two elements of 16 bits to a word");
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+  }
+  return word;
+#else
+  return static_cast<std::uint32_t>(ElementTraits<T>::store(first).bits) |
+         static_cast<std::uint32_t>(ElementTraits<T>::store(second).bits) << 16;
+#endif
+}
+
 /// Elements of T as floats and back.
 ///   T            float, float16, bfloat16
 ///   kWide        16 bytes at addresses divisible by 16; else one element
@@ -87,7 +106,7 @@ struct Chunk {
         if constexpr (std::is_same_v<T, float>) {
           raw.word[i] = ropewalk::detail::bits_of(values[i]);
         } else {
-          raw.word[i] = pack_two(values[2 * i], values[2 * i + 1]);
+          raw.word[i] = pack_two<T>(values[2 * i], values[2 * i + 1]);
         }
       }
       return raw;
@@ -108,21 +127,6 @@ struct Chunk {
 #endif
     first = ElementTraits<T>::load(T{static_cast<std::uint16_t>(word)});
     second = ElementTraits<T>::load(T{static_cast<std::uint16_t>(word >> 16)});
-  }
-
-  ROPEWALK_HOST_DEVICE static std::uint32_t pack_two(float first, float second) noexcept {
-#ifdef __CUDA_ARCH__
-    std::uint32_t word;
-    if constexpr (std::is_same_v<T, float16>) {
-      asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
-    } else {
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
-    }
-    return word;
-#else
-    return static_cast<std::uint32_t>(ElementTraits<T>::store(first).bits) |
-           static_cast<std::uint32_t>(ElementTraits<T>::store(second).bits) << 16;
-#endif
   }
 };
 

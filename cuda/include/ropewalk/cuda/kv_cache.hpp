@@ -1,6 +1,7 @@
 // Where keys and values of tokens lie: pages, dense or named by a table. Host and device.
 #pragma once
 
+#include <ropewalk/cuda/strides.hpp>
 #include <ropewalk/head_view.hpp>
 
 #include <cstddef>
@@ -97,37 +98,11 @@ Fault validate(const KvCache<T>& cache, std::int64_t heads, int head_dim) noexce
     return {Errc::above_maximum, "cache.sequences", static_cast<double>(cache.sequences)};
   }
 
-  // From the smallest stride to the largest: each steps over all that the smaller ones reach.
-  struct Axis {
-    const char* name;
-    std::int64_t stride;
-    std::int64_t count;
-  };
-  Axis axes[3] = {{"cache.page_stride", cache.page_stride, cache.pages},
-                  {"cache.token_stride", cache.token_stride, cache.page_size},
-                  {"cache.head_stride", cache.head_stride, heads}};
-  for (int pass = 0; pass < 2; ++pass) {
-    for (int i = 0; i < 2; ++i) {
-      if (axes[i].stride <= axes[i + 1].stride) continue;
-      const Axis larger = axes[i];
-      axes[i] = axes[i + 1];
-      axes[i + 1] = larger;
-    }
-  }
-  constexpr std::int64_t largest =
-      (std::numeric_limits<std::ptrdiff_t>::max)() / static_cast<std::int64_t>(sizeof(T));
-  std::int64_t extent = head_dim;
-  for (const Axis& axis : axes) {
-    if (axis.count < 2) continue;
-    if (!std::is_const_v<T> && axis.stride < extent) {
-      return {Errc::overlapping, axis.name, static_cast<double>(axis.stride)};
-    }
-    extent = ropewalk::detail::add_product(extent, axis.count - 1, axis.stride);
-    if (extent < 0 || extent > largest) {
-      return {Errc::above_maximum, axis.name, static_cast<double>(axis.stride)};
-    }
-  }
-  return {};
+  detail::StridedAxis axes[3] = {{"cache.page_stride", cache.page_stride, cache.pages},
+                                 {"cache.token_stride", cache.token_stride, cache.page_size},
+                                 {"cache.head_stride", cache.head_stride, heads}};
+  std::int64_t extent = 0;
+  return detail::check_strides(axes, head_dim, sizeof(T), !std::is_const_v<T>, extent);
 }
 
 namespace detail {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ropewalk/cuda/attention/params.hpp>
+#include <ropewalk/cuda/strides.hpp>
 #include <ropewalk/head_view.hpp>
 
 #include <cstddef>
@@ -69,39 +70,19 @@ Fault check_batch(const BatchView<T>& view, const BatchSize& size, const char* n
                   ArgumentMemory& memory) noexcept {
   if (size.sequences == 0 || size.tokens == 0) return {};
   if (const Fault fault = check_view(view, name); fault.code != Errc::ok) return fault;
-  struct Axis {
-    std::int64_t stride;
-    std::int64_t count;
-  };
-  Axis axes[3] = {{view.sequence_stride, size.is_packed ? 1 : size.sequences},
-                  {view.token_stride, size.is_packed ? 1 : size.tokens},
-                  {view.head_stride, size.heads}};
-  // From the smallest stride to the largest: each steps over all that the smaller ones reach.
-  for (int pass = 0; pass < 2; ++pass) {
-    for (int i = 0; i < 2; ++i) {
-      if (axes[i].stride <= axes[i + 1].stride) continue;
-      const Axis larger = axes[i];
-      axes[i] = axes[i + 1];
-      axes[i + 1] = larger;
-    }
-  }
-  constexpr std::int64_t largest =
-      (std::numeric_limits<std::ptrdiff_t>::max)() / static_cast<std::int64_t>(sizeof(T));
-  std::int64_t extent = size.head_dim;
-  for (const Axis& axis : axes) {
-    if (axis.count < 2) continue;
-    if (!std::is_const_v<T> && axis.stride < extent) {
-      return {Errc::overlapping, name, static_cast<double>(axis.stride)};
-    }
-    extent = ropewalk::detail::add_product(extent, axis.count - 1, axis.stride);
-    if (extent < 0 || extent > largest) {
-      return {Errc::above_maximum, name, static_cast<double>(axis.stride)};
-    }
+  StridedAxis axes[3] = {{name, view.sequence_stride, size.is_packed ? 1 : size.sequences},
+                         {name, view.token_stride, size.is_packed ? 1 : size.tokens},
+                         {name, view.head_stride, size.heads}};
+  std::int64_t extent = 0;
+  if (const Fault fault =
+          check_strides(axes, size.head_dim, sizeof(T), !std::is_const_v<T>, extent);
+      fault.code != Errc::ok) {
+    return fault;
   }
   const std::int64_t all_tokens = ropewalk::detail::add_product(0, size.sequences, size.tokens);
   const std::int64_t packed_extent =
       ropewalk::detail::add_product(extent, all_tokens, view.token_stride);
-  if (size.is_packed && (packed_extent < 0 || packed_extent > largest)) {
+  if (size.is_packed && (packed_extent < 0 || packed_extent > most_elements(sizeof(T)))) {
     return {Errc::above_maximum, name, static_cast<double>(view.token_stride)};
   }
   memory.add(view.data, extent * static_cast<std::int64_t>(sizeof(T)), name, !std::is_const_v<T>);
