@@ -21,7 +21,7 @@ import statistics
 import sys
 
 NO_DEVICE = 77
-SECONDS = 1e-3  # of a repetition
+SECONDS = 5e-3  # of a repetition: the first launch is in it
 # Their time over ours of these pairs: (family, statistics, their name) -> (acceptable, target), of
 # causal rows with heads of 128 and 8192 keys.
 BOUNDS = {
@@ -100,11 +100,10 @@ class Torch:
         self.repetitions = repetitions
         properties = torch.cuda.get_device_properties(0)
         self.cache_bytes = getattr(properties, "L2_cache_size", 64 << 20)
-        self.flex = None
         self.device = "cuda"
 
     def seconds(self, call):
-        """Median time of call(index), a millisecond or one run a repetition."""
+        """Median time of call(index), five milliseconds or one run a repetition."""
         torch = self.torch
         events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
 
@@ -191,8 +190,9 @@ class Torch:
         from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
         scales = torch.rand(row["heads"], device=self.device) + 0.5
-        if self.flex is None:
-            self.flex = torch.compile(flex_attention, dynamic=False)
+        # Every row is compiled anew, and beyond a few the compiler would leave it unfused.
+        torch._dynamo.reset()
+        compiled = torch.compile(flex_attention, dynamic=False)
 
         def scaled(score, batch, head, query, key):
             return score * scales[head]
@@ -210,7 +210,7 @@ class Torch:
         grouped = row["heads"] != row["kv_heads"]
 
         def call(index):
-            self.flex(
+            compiled(
                 *sets[index % len(sets)], score_mod=scaled, block_mask=mask, enable_gqa=grouped
             )
 
@@ -242,16 +242,16 @@ class Torch:
         return self.seconds(call)
 
     def scale_gradient(self, row):
-        """d loss / d head_scale by autograd through q * head_scale, whichever kernel torch takes."""
+        """d loss / d head_scale by autograd through q * head_scale, whichever kernel torch takes: the
+        backward pass alone, as ours begins after the forward pass."""
         torch = self.torch
         sets = self.sets(row, extra=1)
         scale = torch.ones(1, row["heads"], 1, 1, device=self.device, requires_grad=True)
+        outs = [self.fused(row, q * scale.to(q.dtype), k, v) for q, k, v, _ in sets]
 
         def call(index):
-            q, k, v, d_out = sets[index % len(sets)]
-            scale.grad = None
-            out = self.fused(row, q * scale.to(q.dtype), k, v)
-            out.backward(d_out)
+            which = index % len(sets)
+            torch.autograd.grad(outs[which], scale, sets[which][3], retain_graph=True)
 
         return self.seconds(call)
 
@@ -259,7 +259,7 @@ class Torch:
         torch = self.torch
         try:
             return measurement(*arguments)
-        except (RuntimeError, torch.cuda.OutOfMemoryError, ImportError) as error:
+        except Exception as error:  # whatever a version of torch says: the other rows go on
             return "cannot: " + (str(error).splitlines() or [""])[0].replace("|", "/")[:60]
         finally:
             torch.cuda.empty_cache()

@@ -47,7 +47,7 @@ int check(const char* path) {
     const bool ours = symbol.name.rfind("_ZN8ropewalk", 0) == 0 ||
                       contains(symbol.name, "__device_stub__ZN8ropewalk");
     if (!ours || !(contains(symbol.name, "CUstream_st") || contains(symbol.name, "_kernel") ||
-                   contains(symbol.name, "__device_stub__"))) {
+                   contains(symbol.name, "__device_stub__") || contains(symbol.name, "_job"))) {
       continue;
     }
     if (symbol.binding == 0 || symbol.visibility == 2) {

@@ -19,7 +19,7 @@ struct Timing {
 using Call = std::function<void(std::int64_t index, cudaStream_t stream)>;
 
 /// Measures calls beside each other: a repetition times each of them in turn, so that whatever slows
-/// the card for a while slows all. A repetition of a call lasts a millisecond or one run, whichever is
+/// the card for a while slows all. A repetition of a call lasts five milliseconds or one run, whichever is
 /// longer, between two events.
 ///   graph        replays the calls from a captured graph: what launches cost the host is left out
 std::vector<Timing> measure(const std::vector<Call>& calls, int repetitions, bool graph = false);

@@ -56,7 +56,7 @@ int run_type(const char* name, int shapes) {
     int wrong = 0;
     wrong += wrong_outputs<T>(problem.outputs(wrong), exact, naive, tally);
     wrong += wrong_statistics(problem, exact, level, tally);
-    if (index < kRepeated) wrong += wrong_repeats(problem, whole);
+    if (index < repeated_of(shapes)) wrong += wrong_repeats(problem, whole);
 
     rw::cuda::AttentionParams<T> keys_only = problem.params();
     keys_only.v = {};
@@ -69,7 +69,7 @@ int run_type(const char* name, int shapes) {
     statistics(nullptr);
     problem.download();
     wrong += wrong_statistics(problem, exact, Statistics::variance, tally);
-    if (index < kRepeated) wrong += wrong_repeats(problem, statistics);
+    if (index < repeated_of(shapes)) wrong += wrong_repeats(problem, statistics);
     if (wrong != 0) {
       std::printf("%s, shape %d: %d wrong (%d x %d queries, %d keys, %d+%d heads of %d)\n", name,
                   index, wrong, problem.shape.sequences, problem.shape.queries, problem.shape.keys,

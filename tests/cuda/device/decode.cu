@@ -55,7 +55,7 @@ int run_type(const char* name, int shapes) {
     int wrong = 0;
     wrong += wrong_outputs<T>(problem.outputs(wrong), exact, naive, tally);
     wrong += wrong_statistics(problem, exact, level, tally);
-    if (index < kRepeated) {
+    if (index < repeated_of(shapes)) {
       wrong += wrong_repeats(
           problem, [&](cudaStream_t stream) { require(decode(level, params, stream), "decode"); });
     }

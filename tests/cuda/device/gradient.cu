@@ -7,6 +7,7 @@
 #include "cuda/device/attention_problem.cuh"
 
 #include <cmath>
+#include <cstddef>
 #include <vector>
 
 namespace rw = ropewalk;
@@ -91,8 +92,9 @@ int wrong_sums(const Problem<T>& problem, const Slopes& slopes) {
 
 /// Calls again and again, and from a graph: no bit may differ. Without rows of the caller's the sums
 /// are the same too.
-template <typename Launch>
-int wrong_repeats(Slopes& slopes, const Launch& launch) {
+///   params       what launch calls with; left without rows
+template <typename Params, typename Launch>
+int wrong_repeats(Slopes& slopes, Params& params, const Launch& launch) {
   const std::vector<float> first = slopes.all();
   int wrong = 0;
   for (int run = 0; run < 50; ++run) {
@@ -102,7 +104,14 @@ int wrong_repeats(Slopes& slopes, const Launch& launch) {
   }
   slopes.poison();
   run_captured(launch);
-  return wrong + !same_bits(slopes.all(), first);
+  wrong += !same_bits(slopes.all(), first);
+  slopes.join(params, false);
+  slopes.poison();
+  launch(nullptr);
+  const auto sums = static_cast<std::ptrdiff_t>(slopes.rows.host.size());
+  const std::vector<float> without = slopes.all();
+  return wrong +
+         !same_bits({without.begin() + sums, without.end()}, {first.begin() + sums, first.end()});
 }
 
 template <typename T>
@@ -144,7 +153,7 @@ int wrong_from_softmax(Problem<T>& problem, bool repeated, ErrorTally& tally) {
     tally.ours += error / bound * (error / bound);
     tally.naive += error_naive / bound * (error_naive / bound);
   }
-  return wrong + (repeated ? wrong_repeats(slopes, launch) : 0);
+  return wrong + (repeated ? wrong_repeats(slopes, params, launch) : 0);
 }
 
 /// g = <q, dq>; dq is what serves as d_out elsewhere.
@@ -184,7 +193,7 @@ int wrong_from_dq(Problem<T>& problem, bool repeated) {
     const double bound = (shape.head_dim / 32.0 + 12) * 0x1p-24 * magnitude;
     wrong += !(std::fabs(static_cast<double>(slopes.rows.host[i]) - exact) <= bound);
   }
-  return wrong + (repeated ? wrong_repeats(slopes, launch) : 0);
+  return wrong + (repeated ? wrong_repeats(slopes, params, launch) : 0);
 }
 
 /// From the statistics that the forward pass has left: g = d_entropy (p s (s - mean) - variance) +
@@ -236,7 +245,7 @@ int wrong_from_statistics(Random& random, Problem<T>& problem, bool repeated) {
     const double unit = 0x1p-24 * (16 + std::fabs(sink) + (empty ? 0 : std::fabs(of(problem.lse))));
     wrong += !(std::fabs(of(slopes.rows) - exact) <= unit * size);
   }
-  return wrong + (repeated ? wrong_repeats(slopes, launch) : 0);
+  return wrong + (repeated ? wrong_repeats(slopes, params, launch) : 0);
 }
 
 template <typename T>
@@ -245,7 +254,7 @@ int run_type(const char* name, int shapes) {
   ErrorTally tally;
   for (int index = 0; index < shapes; ++index) {
     Problem<T> problem(random, random_shape(random));
-    const bool repeated = index < kRepeated;
+    const bool repeated = index < repeated_of(shapes);
     const int wrong[3] = {wrong_from_softmax(problem, repeated, tally),
                           wrong_from_dq(problem, repeated),
                           wrong_from_statistics(random, problem, repeated)};

@@ -80,6 +80,7 @@ TEST_CASE("sizes, strides and addresses that cannot be are refused by name") {
   REFUSES(below_minimum, "shape.sequences", params.shape.sequences = -1);
   REFUSES(below_minimum, "shape.keys", params.shape.keys = -1);
   REFUSES(below_minimum, "shape.kv_heads", params.shape.kv_heads = 0);
+  REFUSES(above_maximum, "shape.keys", params.shape.keys = 2147483647);
   REFUSES(indivisible, "shape.heads", params.shape.heads = 5);
   REFUSES(indivisible, "shape.head_dim", params.shape.head_dim = 12);
   REFUSES(above_maximum, "shape.head_dim", params.shape.head_dim = 264);
@@ -102,6 +103,7 @@ TEST_CASE("scales and masks that cannot be are refused by name") {
   REFUSES(below_minimum, "scale.softmax_scale", params.scale.softmax_scale = -1.0);
   REFUSES(not_finite, "scale.softmax_scale",
           params.scale.softmax_scale = (std::numeric_limits<double>::infinity)());
+  REFUSES(above_maximum, "scale.softmax_scale", params.scale.softmax_scale = 1e300);
   REFUSES(below_minimum, "mask.window", params.mask.window = 0);
   REFUSES(below_minimum, "mask.first_keys", params.mask.first_keys = -1);
   REFUSES(below_minimum, "mask.chunk", params.mask.chunk = 0);
@@ -111,6 +113,7 @@ TEST_CASE("memory that is written while it is read or written is refused by name
   REFUSES(overlapping, "out", params.out.data = call.q);
   REFUSES(overlapping, "out", params.out.token_stride = 8);
   REFUSES(overlapping, "out", params.out.sequence_stride = 2 * 4 * 16);
+  REFUSES(overlapping, "out", params.query_starts = call.starts; params.out.token_stride = 0);
   REFUSES(overlapping, "statistics.entropy",
           params.statistics.entropy = params.statistics.lse + 23);
   REFUSES(overlapping, "statistics.variance", params.statistics.variance = params.statistics.mean);

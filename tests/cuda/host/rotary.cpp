@@ -169,6 +169,27 @@ TEST_CASE("without pairs keys and values are written as they are") {
   CHECK(cache_v == std::vector<float>{10, 11, 12, 0, 0, 0, 0, 0, 0, 7, 8, 9});
 }
 
+TEST_CASE("queries without keys turn and look for no place in a cache") {
+  std::vector<float> memory = {1.0f, 2.0f, 3.0f, 4.0f};
+  const float cosine[2] = {0.0f, 0.0f};
+  const float sine[2] = {1.0f, 1.0f};
+  const std::int64_t positions[2] = {0, 0};
+  rw::cuda::KvWriteParams<float> params;
+  params.q_out = rw::make_head_view(memory.data(), 2, 1, 2);
+  params.q = params.q_out;
+  params.k.tokens = params.v.tokens = 2;
+  params.k.head_dim = params.v.head_dim = 2;
+  params.positions = positions;
+  params.angles.pairs = 1;
+  params.angles.cos = cosine;
+  params.angles.sin = sine;
+  params.angles.rows = 1;
+  params.angles.row_stride = 1;
+  REQUIRE(rw::cuda::validate(params).code == rw::Errc::ok);
+  emulate_launch(params);
+  CHECK(memory == std::vector<float>{-2, 1, -4, 3});
+}
+
 TEST_CASE("a write to a cache that cannot be made is refused by the field") {
   std::vector<float> memory(512);
   std::vector<std::int64_t> numbers(2);

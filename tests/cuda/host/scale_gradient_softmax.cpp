@@ -278,6 +278,9 @@ TEST_CASE("what softmax_scale_gradients of the device cannot do is refused by na
   CHECK_THAT(refused([](P p) { p.attention.statistics.entropy = nullptr; }),
              contains("statistics.entropy 0 is needed"));
   CHECK_THAT(refused([](P p) { p.rows = -3; }), contains("rows -3 is below"));
+  CHECK_THAT(refused([](P p) { p.rows = 0; }), contains("rows 0 is below"));
+  CHECK_THAT(refused([&](P p) { p.gradients.rows = problem.entropy.data() + p.rows; }),
+             contains("gradients.rows 0 makes elements share memory"));
   CHECK_THAT(refused([](P p) { p.rows = std::int64_t{1} << 62; }), contains("rows"));
   CHECK_THAT(refused([](P p) { p.gradients.rows = p.gradients.head_scale; }),
              contains("gradients.rows 0 makes elements share memory"));

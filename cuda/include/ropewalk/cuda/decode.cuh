@@ -2,7 +2,7 @@
 //
 //     DecodeParams<bfloat16> params;                       views of device memory, a cache
 //     params.workspace_bytes = cuda::decode_workspace(params);
-//     params.workspace = ...;                              once: it serves every later call
+//     params.workspace = ...;                              once: it serves calls of this head_dim
 //     if (const cuda::Status status = cuda::decode<Statistics::entropy, 128>(params, stream); ...
 //
 // Work is cut into equal shares on the device, from the lengths there: nothing is planned on the host,
@@ -92,7 +92,8 @@ ROPEWALK_HIDDEN std::size_t decode_workspace(const DecodeParams<T>& params) noex
 ///   kStatistics  the statistics that are compiled: asking for more is refused
 ///   kDims        of 64, 96, 128, 256, those that are compiled; none named: all. Any other head_dim
 ///                is computed as the next of the four, and refused where that is not compiled
-///   Refuses      what validate(params) does, with the field and its value
+///   Refuses      what validate(params, blocks, level) does, with the field and its value; blocks 0 are
+///                those of the device by then
 template <Statistics kStatistics, int... kDims, typename T>
 ROPEWALK_HIDDEN Status decode(const DecodeParams<T>& params, cudaStream_t stream) noexcept {
   if constexpr (sizeof...(kDims) == 0) {

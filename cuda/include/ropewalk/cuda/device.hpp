@@ -11,3 +11,11 @@
 #define ROPEWALK_UNROLL
 #define ROPEWALK_NO_UNROLL
 #endif
+
+/// Kernels, what launches them and what tells them their work: private to the shared object that uses
+/// them, so that two vendored copies do not meet.
+#ifdef __GNUC__
+#define ROPEWALK_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define ROPEWALK_HIDDEN
+#endif

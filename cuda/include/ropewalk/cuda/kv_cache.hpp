@@ -1,6 +1,7 @@
 // Where keys and values of tokens lie: pages, dense or named by a table. Host and device.
 #pragma once
 
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/strides.hpp>
 #include <ropewalk/head_view.hpp>
 
@@ -154,7 +155,7 @@ struct PageMap {
 };
 
 template <typename T>
-PageMap page_map(const KvCache<T>& cache) noexcept {
+ROPEWALK_HIDDEN PageMap page_map(const KvCache<T>& cache) noexcept {
   PageMap map;
   map.table = cache.page_table;
   map.pages = static_cast<std::int32_t>(cache.pages);

@@ -1,19 +1,14 @@
 // How device code is marked, how kernels are launched and how an entry point answers.
 #pragma once
 
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/error.hpp>
 
 #include <cuda_runtime.h>
 
 #include <cstddef>
 
-/// A kernel in a header: a template, private to the shared object that launches it, so that two
-/// vendored copies do not meet.
-#ifdef __GNUC__
-#define ROPEWALK_HIDDEN __attribute__((visibility("hidden")))
-#else
-#define ROPEWALK_HIDDEN
-#endif
+/// A kernel in a header: a template, hidden as what it is launched by.
 #define ROPEWALK_KERNEL ROPEWALK_HIDDEN __global__ void
 
 namespace ropewalk {
@@ -24,7 +19,7 @@ namespace cuda {
 ///   error        cudaErrorInvalidValue with the refused field in `fault`; else what the launch
 ///                said: cudaErrorNoKernelImageForDevice where the program was not compiled for the
 ///                card
-struct Status {
+struct [[nodiscard]] Status {
   cudaError_t error = cudaSuccess;
   Fault fault = {};
 

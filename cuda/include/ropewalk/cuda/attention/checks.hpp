@@ -79,6 +79,9 @@ Fault check_batch(const BatchView<T>& view, const BatchSize& size, const char* n
       fault.code != Errc::ok) {
     return fault;
   }
+  if (size.is_packed && !std::is_const_v<T> && view.token_stride < size.head_dim) {
+    return {Errc::overlapping, name, static_cast<double>(view.token_stride)};
+  }
   const std::int64_t all_tokens = ropewalk::detail::add_product(0, size.sequences, size.tokens);
   const std::int64_t packed_extent =
       ropewalk::detail::add_product(extent, all_tokens, view.token_stride);
@@ -128,7 +131,8 @@ Fault check_values(const AttentionParams<T>& params, bool wanted) noexcept {
 }  // namespace detail
 
 /// Errc::ok, or what makes these no parameters of an attention. Data on the device is not looked at:
-/// starts and counts beyond the shape are cut to it by the kernels.
+/// kernels cut the tokens of a sequence to the shape, and that starts lie within q, k and v is the
+/// caller's word.
 template <typename T>
 Fault validate(const AttentionParams<T>& params) noexcept {
   const AttentionShape& shape = params.shape;

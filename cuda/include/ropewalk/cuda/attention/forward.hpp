@@ -403,8 +403,11 @@ class ForwardTile {
     float factor = 1.0f;
     if (job_.sink_logit != nullptr) {
       const float logit = job_.sink_logit[head] * static_cast<float>(kLog2E);
-      if (logit > row.maximum) factor = row.raise(logit);
-      row.add(logit);
+      // Below what counts as a key it weighs nothing; NaN passes.
+      if (!(logit <= RowStatistics<float>::kMaskedLogit / 2)) {
+        if (logit > row.maximum) factor = row.raise(logit);
+        row.add(logit);
+      }
     }
     place.sum = row.empty() ? kNoShare : factor / row.sum;
     if (within >= plan().rows) return;

@@ -4,6 +4,7 @@
 #include <ropewalk/cuda/attention/params.hpp>
 #include <ropewalk/cuda/attention/row_sums.hpp>
 #include <ropewalk/cuda/attention/schedule.hpp>
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/fragment.hpp>
 
 #include <cstddef>
@@ -91,7 +92,7 @@ struct ForwardJob {
 
 /// The job of sound parameters.
 template <typename Traits, typename T>
-ForwardJob<T> forward_job(const AttentionParams<T>& params) noexcept {
+ROPEWALK_HIDDEN ForwardJob<T> forward_job(const AttentionParams<T>& params) noexcept {
   ForwardJob<T> job;
   job.q = params.q;
   job.k = params.k;

@@ -26,7 +26,7 @@ enum class Statistics {
 
 /// Tokens of several sequences. Element (sequence, token, head, dim) is
 ///     data[sequence * sequence_stride + token * token_stride + head * head_stride + dim]
-/// Sequences that are packed one behind the other are one run of tokens, sequence_stride unused.
+/// Sequences that are packed one behind the other are one run of tokens, sequence_stride 0.
 /// data is divisible by 16 bytes and every stride by 8 elements, since rows are read 16 bytes at once.
 template <typename T>
 struct BatchView {
@@ -60,11 +60,12 @@ struct RowOutputs {
 
 /// What turns q . k into logits: softmax_scale * head_scale[head] * position_scale[row] * (q . k).
 struct LogitScale {
-  double softmax_scale = 0.0;         ///< 0 stands for 1/sqrt(head_dim); finite, >= 0
+  double softmax_scale = 0.0;         ///< 0 stands for 1/sqrt(head_dim); 0 .. 2e38
   const float* head_scale = nullptr;  ///< (heads,) finite, or null; a negative one turns the signs
   const float* position_scale = nullptr;  ///< (rows,) finite, or null
   const float* sink_logit =
-      nullptr;  ///< (heads,) |.| <= 1e30, or null: a key of this logit, no value
+      nullptr;  ///< (heads,) |.| <= 1e30, or null: a key of this logit, no value;
+                ///< below -3e14 it weighs nothing
 };
 
 /// Attention of some queries to the keys of their sequences.
@@ -74,8 +75,10 @@ struct AttentionParams {
   AttentionShape shape;
   BatchView<const T> q;
   BatchView<const T> k;
-  BatchView<const T> v;  ///< null data where only statistics are asked
-  BatchView<T> out;      ///< the same; memory of its own
+  BatchView<const T>
+      v;  ///< null data where only statistics are asked. Finite for all keys in use, seen
+          ///< or not: weight 0 times NaN is NaN; key_counts bound what is in use
+  BatchView<T> out;  ///< the same; memory of its own
   LogitScale scale;
   AttentionMask mask;  ///< of positions: key j stands at j, query i of n at keys - n + i
 
@@ -118,6 +121,10 @@ inline Fault check_shape(const AttentionShape& shape) noexcept {
       return {Errc::below_minimum, size.name, static_cast<double>(size.value)};
     }
   }
+  constexpr int most_keys = 0x7fffffff - 64;  // numbers of keys of a tile stay in 31 bits
+  if (shape.keys > most_keys) {
+    return {Errc::above_maximum, "shape.keys", static_cast<double>(shape.keys)};
+  }
   if (shape.heads % shape.kv_heads != 0) {
     return {Errc::indivisible, "shape.heads", static_cast<double>(shape.heads)};
   }
@@ -150,6 +157,10 @@ inline Fault check_scale(const LogitScale& scale) noexcept {
   }
   if (scale.softmax_scale < 0) {
     return {Errc::below_minimum, "scale.softmax_scale", scale.softmax_scale};
+  }
+  constexpr double most = 2e38;  // times log2 e still a float
+  if (scale.softmax_scale > most) {
+    return {Errc::above_maximum, "scale.softmax_scale", scale.softmax_scale};
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ropewalk/cuda/attention/params.hpp>
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/mask.hpp>
 
 #include <cstdint>
@@ -21,7 +22,7 @@ struct SequenceSizes {
 };
 
 /// Where the sequences of a batch lie: the device arrays of AttentionParams and the sizes they are
-/// bounded by, so that no array makes a kernel leave its rows.
+/// cut to. Packed starts are taken as they are.
 struct SequenceMap {
   const std::int32_t* query_starts = nullptr;
   const std::int32_t* key_starts = nullptr;
@@ -56,7 +57,7 @@ struct SequenceMap {
 };
 
 template <typename T>
-SequenceMap sequence_map(const AttentionParams<T>& params) noexcept {
+ROPEWALK_HIDDEN SequenceMap sequence_map(const AttentionParams<T>& params) noexcept {
   return {params.query_starts,    params.key_starts,    params.key_counts,
           params.query_positions, params.shape.queries, params.shape.keys};
 }
@@ -101,8 +102,9 @@ struct TileOrder {
 
 /// The order for rows in tiles of `rows`.
 ///   cached_bytes   of keys and values that may be in use at once
-inline TileOrder tile_order(const AttentionShape& shape, int rows,
-                            std::int64_t cached_bytes = std::int64_t{24} << 20) noexcept {
+ROPEWALK_HIDDEN inline TileOrder tile_order(const AttentionShape& shape, int rows,
+                                            std::int64_t cached_bytes = std::int64_t{24}
+                                                                        << 20) noexcept {
   TileOrder order;
   order.row_tiles = shape.queries / rows + (shape.queries % rows != 0);
   order.group = shape.heads / shape.kv_heads;

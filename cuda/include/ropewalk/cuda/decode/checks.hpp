@@ -37,6 +37,10 @@ Fault check_decode_cache(const DecodeParams<T>& params, ArgumentMemory& memory) 
   if (shape.sequences > cache.all_sequences()) {
     return {Errc::above_maximum, "shape.sequences", static_cast<double>(shape.sequences)};
   }
+  if (cache.page_table != nullptr &&
+      cache.sequences > (std::int64_t{1} << 60) / cache.pages_per_sequence) {
+    return {Errc::above_maximum, "cache.sequences", static_cast<double>(cache.sequences)};
+  }
   // Bounded by validate(cache).
   const std::int64_t extent = (cache.pages - 1) * cache.page_stride +
                               (cache.page_size - 1) * cache.token_stride +
@@ -68,7 +72,7 @@ Fault check_decode_angles(const DecodeParams<T>& params) noexcept {
 template <typename T>
 Fault check_decode_sizes(const DecodeParams<T>& params, int blocks) noexcept {
   const AttentionShape& shape = params.shape;
-  constexpr std::int64_t most_rows = 0x3ffffff;
+  constexpr std::int64_t most_rows = 0x3fffff0;  // and a step of the threads
   const std::int64_t rows =
       ropewalk::detail::add_product(0, std::int64_t{shape.sequences} * shape.queries, shape.heads);
   if (rows < 0 || rows > most_rows) {

@@ -3,6 +3,7 @@
 
 #include <ropewalk/cuda/decode/params.hpp>
 #include <ropewalk/cuda/decode/shared.hpp>
+#include <ropewalk/cuda/device.hpp>
 
 #include <cstdint>
 
@@ -90,7 +91,7 @@ struct DecodeJob {
 
 /// The job of parameters that were validated.
 template <typename T>
-DecodeJob<T> decode_job(const DecodeParams<T>& params, int blocks) noexcept {
+ROPEWALK_HIDDEN DecodeJob<T> decode_job(const DecodeParams<T>& params, int blocks) noexcept {
   const AttentionShape& shape = params.shape;
   DecodeJob<T> job;
   job.q = params.q.data;

@@ -3,6 +3,7 @@
 
 #include <ropewalk/cuda/attention/params.hpp>
 #include <ropewalk/cuda/decode/ranges.hpp>
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/fragment.hpp>
 
 #include <cstddef>
@@ -68,7 +69,7 @@ constexpr auto with_decode_shared(int padded_head_dim, Use&& use) noexcept {
 }
 
 /// As many blocks as `processors` with so much shared memory each run at once.
-inline int decode_blocks(int processors, int shared_bytes, int head_dim) noexcept {
+ROPEWALK_HIDDEN inline int decode_blocks(int processors, int shared_bytes, int head_dim) noexcept {
   constexpr int system_bytes = 1024;  // of every block
   const int resident = with_decode_shared(padded_head_dim(head_dim), [&](auto shared) {
     const int fit = shared_bytes / (decltype(shared)::kBytes + system_bytes);
@@ -80,7 +81,7 @@ inline int decode_blocks(int processors, int shared_bytes, int head_dim) noexcep
 }
 
 /// The units of a sequence: blocks of kDecodeRows of the queries of a kv head, all kv heads.
-inline std::int64_t decode_units(const AttentionShape& shape) noexcept {
+ROPEWALK_HIDDEN inline std::int64_t decode_units(const AttentionShape& shape) noexcept {
   const std::int64_t rows = std::int64_t{shape.heads / shape.kv_heads} * shape.queries;
   return (rows + kDecodeRows - 1) / kDecodeRows * shape.kv_heads;
 }
@@ -88,7 +89,7 @@ inline std::int64_t decode_units(const AttentionShape& shape) noexcept {
 inline constexpr std::size_t kDecodeHeaderBytes = 16;
 
 /// Where the records of segments begin, behind a header per block.
-inline std::size_t decode_records_at(int blocks) noexcept {
+ROPEWALK_HIDDEN inline std::size_t decode_records_at(int blocks) noexcept {
   const std::size_t bytes = static_cast<std::size_t>(blocks) * kDecodeHeaderBytes;
   return (bytes + 255) / 256 * 256;
 }
@@ -99,7 +100,8 @@ ROPEWALK_HOST_DEVICE constexpr int decode_record_floats(int padded_head_dim) noe
 }
 
 /// Bytes for so many blocks.
-inline std::size_t decode_workspace_bytes(const AttentionShape& shape, int blocks) noexcept {
+ROPEWALK_HIDDEN inline std::size_t decode_workspace_bytes(const AttentionShape& shape,
+                                                          int blocks) noexcept {
   const auto floats =
       static_cast<std::size_t>(decode_record_floats(padded_head_dim(shape.head_dim)));
   return decode_records_at(blocks) + 2 * static_cast<std::size_t>(blocks) * floats * sizeof(float);

@@ -109,6 +109,7 @@ class KeyStream {
       places_filled_ = after(places_filled_, Shared::kPlaces);
       walk_.advance(job_.line);
       look_up();
+      block_.sync_warp();  // lanes parted over their pages; products follow
     }
     end_copy();
   }

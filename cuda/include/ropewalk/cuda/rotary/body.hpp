@@ -9,6 +9,7 @@
 #include <ropewalk/cuda/chunk.hpp>
 #include <ropewalk/cuda/rotary/job.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -81,7 +82,8 @@ ROPEWALK_HOST_DEVICE inline void column_angles(const RotaryAngles& angles, std::
   }
 }
 
-/// Turns the pairs of two chunks: (a[i], b[i]) half-split, neighbours interleaved.
+/// Turns the pairs of two chunks: (a[i], b[i]) half-split, neighbours interleaved. Which product is
+/// fused with the sum is said, so that every kernel that turns gives the same bits.
 template <std::size_t kSize>
 ROPEWALK_HOST_DEVICE inline void turn(float (&a)[kSize], float (&b)[kSize],
                                       const float (&cosine)[kSize], const float (&sine)[kSize],
@@ -91,8 +93,8 @@ ROPEWALK_HOST_DEVICE inline void turn(float (&a)[kSize], float (&b)[kSize],
     for (int i = 0; i < kElements; ++i) {
       const float x = a[i];
       const float y = b[i];
-      a[i] = (x * cosine[i] - y * sine[i]) * by;
-      b[i] = (y * cosine[i] + x * sine[i]) * by;
+      a[i] = std::fma(x, cosine[i], -(y * sine[i])) * by;
+      b[i] = std::fma(y, cosine[i], x * sine[i]) * by;
     }
     return;
   }
@@ -102,10 +104,10 @@ ROPEWALK_HOST_DEVICE inline void turn(float (&a)[kSize], float (&b)[kSize],
     const float y0 = a[2 * i + 1];
     const float x1 = b[2 * i];
     const float y1 = b[2 * i + 1];
-    a[2 * i] = (x0 * cosine[i] - y0 * sine[i]) * by;
-    a[2 * i + 1] = (y0 * cosine[i] + x0 * sine[i]) * by;
-    b[2 * i] = (x1 * cosine[kHalf + i] - y1 * sine[kHalf + i]) * by;
-    b[2 * i + 1] = (y1 * cosine[kHalf + i] + x1 * sine[kHalf + i]) * by;
+    a[2 * i] = std::fma(x0, cosine[i], -(y0 * sine[i])) * by;
+    a[2 * i + 1] = std::fma(y0, cosine[i], x0 * sine[i]) * by;
+    b[2 * i] = std::fma(x1, cosine[kHalf + i], -(y1 * sine[kHalf + i])) * by;
+    b[2 * i + 1] = std::fma(y1, cosine[kHalf + i], x1 * sine[kHalf + i]) * by;
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ropewalk/cuda/chunk.hpp>
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/rotary/checks.hpp>
 
 #include <cstddef>
@@ -119,7 +120,7 @@ bool wide_chunks(const RotaryJob<T>& job) noexcept {
 
 /// Chooses the threads of a launch. Few tokens: a thread per head; many: a warp per token.
 template <typename T>
-void set_launch(RotaryJob<T>& job) noexcept {
+ROPEWALK_HIDDEN void set_launch(RotaryJob<T>& job) noexcept {
   constexpr int kThreads = 128;            // of a block, where a token has fewer
   constexpr std::int64_t kFull = 1 << 18;  // threads that keep a large card busy
   constexpr int kLargestDepth = 64;        // of a block, whatever the card
@@ -168,7 +169,7 @@ RotaryOperand<T> operand_of(const HeadView<const T>& from, const HeadView<T>& to
 }
 
 template <typename Params, typename T>
-void set_common(RotaryJob<T>& job, const Params& params) noexcept {
+ROPEWALK_HIDDEN void set_common(RotaryJob<T>& job, const Params& params) noexcept {
   job.angles = params.angles;
   job.positions = params.positions;
   job.positions32 = params.positions32;
@@ -181,7 +182,7 @@ void set_common(RotaryJob<T>& job, const Params& params) noexcept {
 
 /// The launch of parameters that were validated.
 template <typename T>
-RotaryJob<T> rotary_job(const RotaryParams<T>& params) noexcept {
+ROPEWALK_HIDDEN RotaryJob<T> rotary_job(const RotaryParams<T>& params) noexcept {
   RotaryJob<T> job;
   set_common(job, params);
   job.tokens = params.q.tokens;
@@ -201,7 +202,7 @@ RotaryJob<T> rotary_job(const RotaryParams<T>& params) noexcept {
 }
 
 template <typename T>
-RotaryJob<T> rotary_job(const KvWriteParams<T>& params) noexcept {
+ROPEWALK_HIDDEN RotaryJob<T> rotary_job(const KvWriteParams<T>& params) noexcept {
   RotaryJob<T> job;
   set_common(job, params);
   job.tokens = params.k.tokens;
@@ -224,7 +225,7 @@ RotaryJob<T> rotary_job(const KvWriteParams<T>& params) noexcept {
     job.operand[which].turned = keys;
     job.operand[which].paged = true;
   }
-  job.stores = true;
+  job.stores = !params.k.empty();
   job.places.targets = params.targets;
   job.places.pages = page_map(cache);
   set_launch(job);

@@ -196,8 +196,13 @@ Fault validate(const SoftmaxScaleGradientParams<T>& params) noexcept {
   const LogitScale& scale = attention.scale;
   if (rows > 0 && saved.lse == nullptr) return {Errc::unknown, "statistics.lse", 0.0};
   if (rows > 0 && saved.entropy == nullptr) return {Errc::unknown, "statistics.entropy", 0.0};
-  // What is known to be read of each, as of the forward pass.
-  const std::int64_t read_rows = packed_q ? shape.queries : rows;
+  if (packed_q && rows < 1 && shape.sequences > 0 && shape.queries > 0) {
+    return {Errc::below_minimum, "rows", static_cast<double>(rows)};
+  }
+  const std::int64_t entries = ropewalk::detail::add_product(0, rows < 0 ? 0 : rows, shape.heads);
+  if (entries < 0 || entries > detail::kLargestRoom) {
+    return {Errc::above_maximum, "rows", static_cast<double>(rows)};
+  }
   const std::int64_t starts = std::int64_t{shape.sequences} + 1;
   detail::ArgumentMemory memory;
   const auto check = [&memory](const auto* data, std::int64_t count, const char* name) {
@@ -208,10 +213,10 @@ Fault validate(const SoftmaxScaleGradientParams<T>& params) noexcept {
            detail::check_batch(attention.k, keys, "k", memory),
            detail::check_batch(attention.v, keys, "v", memory),
            detail::check_batch(params.d_out, queries, "d_out", memory),
-           check(saved.lse, read_rows, "statistics.lse"),
-           check(saved.entropy, read_rows, "statistics.entropy"),
+           check(saved.lse, entries, "statistics.lse"),
+           check(saved.entropy, entries, "statistics.entropy"),
            check(scale.head_scale, shape.heads, "scale.head_scale"),
-           check(scale.position_scale, read_rows, "scale.position_scale"),
+           check(scale.position_scale, rows, "scale.position_scale"),
            check(scale.sink_logit, shape.heads, "scale.sink_logit"),
            check(attention.query_starts, starts, "query_starts"),
            check(attention.key_starts, starts, "key_starts"),

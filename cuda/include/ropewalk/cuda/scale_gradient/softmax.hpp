@@ -9,8 +9,9 @@
 
 #include <ropewalk/cuda/attention/schedule.hpp>
 #include <ropewalk/cuda/attention/tile.hpp>
+#include <ropewalk/cuda/device.hpp>
 #include <ropewalk/cuda/pipeline.hpp>
-#include <ropewalk/cuda/scale_gradient/params.hpp>
+#include <ropewalk/cuda/scale_gradient/checks.hpp>
 #include <ropewalk/cuda/scale_gradient/softmax_warp.hpp>
 #include <ropewalk/row_statistics.hpp>
 
@@ -55,11 +56,13 @@ struct SlopeJob {
   const float* lse = nullptr;
   const float* entropy = nullptr;
   float* slopes = nullptr;  // (rows, heads)
+  std::int64_t rows = 0;    // no start leads beyond
 };
 
 /// The launch of parameters that were validated.
 template <int kDim, typename T>
-SlopeJob<T> slope_job(const SoftmaxScaleGradientParams<T>& params, float* slopes) noexcept {
+ROPEWALK_HIDDEN SlopeJob<T> slope_job(const SoftmaxScaleGradientParams<T>& params,
+                                      float* slopes) noexcept {
   const AttentionParams<T>& attention = params.attention;
   const AttentionShape& shape = attention.shape;
   SlopeJob<T> job;
@@ -80,6 +83,7 @@ SlopeJob<T> slope_job(const SoftmaxScaleGradientParams<T>& params, float* slopes
   job.lse = attention.statistics.lse;
   job.entropy = attention.statistics.entropy;
   job.slopes = slopes;
+  job.rows = gradient_rows(params);
   return job;
 }
 
@@ -98,8 +102,10 @@ class SlopeBlock {
     const RowTile at = job_.order.at(block_.index_x());
     const SequenceSizes sizes = job_.sequences.sizes(at.sequence);
     const int first_row = at.tile * Tile::kRows;
-    if (first_row >= sizes.queries) return;
-    const int rest = sizes.queries - first_row;
+    const std::int64_t begin = sizes.first_query + first_row;
+    if (first_row >= sizes.queries || begin < 0 || begin >= job_.rows) return;
+    const int rest =
+        static_cast<int>(ropewalk::detail::smaller(sizes.queries - first_row, job_.rows - begin));
     load(at, sizes, first_row, rest < Tile::kRows ? rest : Tile::kRows);
     const auto copy = [this](int tile, int stage) { start_copies(tile, stage); };
     const auto use = [this](int tile, int stage) { add(tile, stage); };
